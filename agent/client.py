@@ -19,7 +19,7 @@ import msgspec
 from websockets.exceptions import ConnectionClosed
 
 from agent.connection import Session
-from agent.host import Load, describe, xrootd_client_version
+from agent.host import Load, curl_version, describe, xrootd_client_version
 from agent.job import Command, Complain, Give, Job, State
 from agent.journal import Journal, JournalError, JournalFullError
 from agent.messages import (
@@ -117,7 +117,8 @@ class ClientRole:
                 f"This agent died with {journal.interrupted} requests in progress; they are reported as interrupted.",
             )
         if not xrootd_client_version():
-            self._notice("error", MISSING)
+            only = "Only HTTP requests can be made: " if curl_version() else ""
+            self._notice("warning" if only else "error", only + MISSING)
 
     # ------------------------------------------------------------ what the link needs from a role
 
@@ -127,6 +128,7 @@ class ClientRole:
             name=self._name,
             labels=self._labels,
             xrootd=xrootd_client_version(),
+            curl=curl_version(),
             journal=self._journal.id,
             journal_last=self._journal.last,
         )
@@ -275,7 +277,7 @@ class ClientRole:
             return
         problem = (
             ("This agent is draining and accepts no new jobs." if self._draining else "")
-            or objection(order.workload)
+            or next(filter(None, map(objection, order.workloads)), "")
             or self._no_room()
             or self._no_segment()
         )
@@ -285,11 +287,7 @@ class ClientRole:
         work = _Work(
             Job(order),
             Pool(
-                job=order.job,
-                workload=order.workload,
-                slots=order.slots,
-                timeout=order.timeout,
-                request_timeout=order.request_timeout,
+                order,
                 segment=self._journal.segment,
                 died=lambda slots, how: self._tasks.start(self._mend(order.job, slots, how), f"mend {order.job}"),
                 remark=lambda severity, text: self._notice(severity, f"Job {order.job}: {text}"),

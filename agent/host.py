@@ -31,12 +31,21 @@ def xrootd_client_version() -> str:
         return ""
 
 
+def curl_version() -> str:
+    """Version of pycurl, which brings libcurl, without importing it; "" when it is not installed."""
+    try:
+        return importlib.metadata.version("pycurl")
+    except importlib.metadata.PackageNotFoundError:
+        return ""
+
+
 def describe(
     *,
     role: Literal["client", "server"],
     name: str,
     labels: list[str],
     xrootd: str = "",
+    curl: str = "",
     server: str = "",
     journal: str = "",
     journal_last: int = 0,
@@ -51,6 +60,7 @@ def describe(
         platform=platform.platform()[:256],
         cpus=os.cpu_count() or 0,
         xrootd=xrootd[:256],
+        curl=curl[:256],
         server=server,
         labels=labels,
         journal=journal,

@@ -130,6 +130,10 @@ class Job:
         slots = self.order.slots
         if any(request.slot >= slots for request in message.requests):
             return [Complain(f"Job {self.name}: round {message.round} names a slot that is not among its {slots}.")]
+        shares = len(self.order.workloads)
+        if any(request.share >= shares for request in message.requests):
+            text = f"Job {self.name}: round {message.round} names a workload that is not among its {shares}."
+            return [Complain(text)]
         fresh = {(r.tag, r.path): r for r in message.requests if (r.tag, r.path) not in self._round_of}
         if not fresh:
             return []

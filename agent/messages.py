@@ -72,6 +72,8 @@ class Register(Message, frozen=True, tag="register"):
     cpus: Small = 0
     xrootd: Short = ""
     """Version of the XRootD client library (role client) or server (role server)."""
+    curl: Short = ""
+    """Version of libcurl (role client); empty: it can make no HTTP requests."""
     server: Annotated[str, Meta(max_length=1024)] = ""
     labels: Annotated[list[Name], Meta(max_length=32)] = []
     journal: Short = ""
@@ -149,30 +151,66 @@ class Notice(Message, frozen=True, tag="notice"):
 # ---------------------------------------------------------------- work
 
 
+Protocol = Literal["", "root", "roots", "http", "https"]
+"""How a file is asked for; "": by the scheme of the server's URL."""
+HTTP: tuple[Protocol, ...] = ("http", "https")
+PORTS: dict[str, int] = {"root": 1094, "roots": 1094, "http": 80, "https": 443}
+"""The port of a URL that names none, by its scheme."""
+
+
 class Workload(Struct, frozen=True):
-    """What is done with each file.
+    """What is done with each file, and over which protocol.
 
     full: all `size` bytes, in reads of 1 MiB. range: one read of `bytes` at a random offset. vector: one vector read
     of `chunks` pieces of `bytes` each, no piece twice (a small file has fewer). long: `reads` reads of `bytes`, `pause`
     seconds between them. write: `bytes` written to a new file. Reads that would go past the catalogue's size are
-    shortened. 0 means the default: 1 MiB of `bytes` (64 KiB in a vector read), 16 `chunks` and 2 `reads`."""
+    shortened. 0 means the default: 1 MiB of `bytes` (64 KiB in a vector read), 16 `chunks` and 2 `reads`.
+
+    Over HTTP a read is a GET (of one range, or of several for vector) and a write a PUT; long does not exist there."""
 
     kind: Literal["full", "range", "vector", "long", "write"] = "full"
     bytes: Annotated[int, Meta(ge=0, le=2**40)] = 0
     chunks: Annotated[int, Meta(ge=0, le=1024)] = 0
     reads: Annotated[int, Meta(ge=0, le=1_000_000)] = 0
     pause: Seconds = 0.0
+    protocol: Protocol = ""
+    port: Annotated[int, Meta(ge=0, le=65535)] = 0
+    """Of the protocol at each server; 0: that of the server's URL."""
+    weight: Annotated[int, Meta(ge=1, le=1000)] = 1
+    """Its share of a mix's requests."""
+    verify: bool = False
+    """Compare the checksum of what was read whole with the one that the server offers."""
+
+
+class Auth(Struct, frozen=True):
+    """With what clients identify themselves. It is kept in memory only, and shown nowhere."""
+
+    ca: Annotated[str, Meta(max_length=1024 * 1024)] = ""
+    """Certificates (PEM) of authorities to trust; empty: those of the agent's machine."""
+
+    def __repr__(self) -> str:
+        return "Auth(…)"
 
 
 class StartRepeat(Message, frozen=True, tag="start_repeat"):
-    """Start new worker processes for a job; answered by RepeatReady. `timeout` limits every single XRootD call,
-    `request_timeout` a whole request (0: nothing does)."""
+    """Start new worker processes for a job; answered by RepeatReady. `timeout` limits every single call (the connect,
+    and each wait for an answer or for more data), `request_timeout` a whole request (0: nothing does)."""
 
     job: JobId
     workload: Workload
     slots: Annotated[int, Meta(ge=1, le=1024)]
     timeout: Seconds = 30.0
     request_timeout: Seconds = 0.0
+    mix: Annotated[list[Workload], Meta(max_length=64)] = []
+    """The workloads that `Request.share` counts; empty: only `workload`."""
+    protocols: Annotated[list[Protocol], Meta(max_length=8)] = []
+    """Those that the requests will use; empty: root."""
+    auth: Auth = Auth()
+
+    @property
+    def workloads(self) -> list[Workload]:
+        """All workloads, in the order of `Request.share`."""
+        return self.mix or [self.workload]
 
 
 class Request(Struct, frozen=True, array_like=True):
@@ -184,6 +222,11 @@ class Request(Struct, frozen=True, array_like=True):
     path: Path
     size: Count
     seed: Count
+    share: Small = 0
+    """The place of its workload in the mix."""
+    own: bool = False
+    """The file is the client's own: it is written before the request begins, and removed after it. For servers that
+    report nothing of an HTTP client: the tag is then a part of the path."""
 
 
 class Round(Message, frozen=True, tag="round"):
@@ -237,6 +280,19 @@ class Started(Struct, frozen=True, tag="s", array_like=True):
     t: Time
 
 
+class Phases(Struct, frozen=True, array_like=True):
+    """How long the parts of a request took, in seconds; 0: there was no such part, or it was not measured."""
+
+    name: Seconds = 0.0
+    """Looking up the server's address."""
+    connect: Seconds = 0.0
+    tls: Seconds = 0.0
+    open: Seconds = 0.0
+    """Opening the file, with all that was needed for it (root and roots)."""
+    first: Seconds = 0.0
+    """From the beginning of the request to the first byte of the file; over root, to the answer of the first read."""
+
+
 class Done(Struct, frozen=True, tag="d", array_like=True):
     """Journal line: what became of a request. *asked* is what the server should count, *got* what arrived (bytes)."""
 
@@ -258,9 +314,10 @@ class Done(Struct, frozen=True, tag="d", array_like=True):
     server: Short = ""
     """`host:port` of the data server actually reached (XRootD's DataServer property)."""
     status: Count = 0
-    """XRootD status code, 0 on success."""
+    """XRootD or HTTP status code; 0 on success, and when no answer came."""
     error: Text = ""
     interrupted: bool = False
+    phases: Phases = Phases()
 
 
 Line = Started | Done
@@ -335,8 +392,8 @@ class CatalogueFile(Struct, frozen=True, array_like=True):
 class Probe(Message, frozen=True, tag="probe"):
     """Preflight from a client agent: does this server answer, do these files exist, what is in this directory?
 
-    `directory` is listed with all its subdirectories, up to `limit` files. The answer is one or more Probed with this
-    `id`."""
+    `directory` is listed with all its subdirectories, up to `limit` files. In `write`, a directory, a small file is
+    made and removed. The answer is one or more Probed with this `id`."""
 
     id: Count
     server: Url
@@ -344,6 +401,10 @@ class Probe(Message, frozen=True, tag="probe"):
     directory: Annotated[str, Meta(max_length=4096)] = ""
     limit: Annotated[int, Meta(ge=1, le=1_000_000)] = 100_000
     timeout: Seconds = 30.0
+    protocol: Protocol = ""
+    port: Annotated[int, Meta(ge=0, le=65535)] = 0
+    write: Annotated[str, Meta(max_length=4096)] = ""
+    auth: Auth = Auth()
 
 
 class Probed(Message, frozen=True, tag="probed"):
@@ -359,6 +420,8 @@ class Probed(Message, frozen=True, tag="probed"):
     truncated: bool = False
     """The directory has more files than `limit`."""
     error: Text = ""
+    unwritable: Text = ""
+    """Why no file can be made in `Probe.write`."""
 
 
 # ---------------------------------------------------------------- role server
@@ -627,6 +690,8 @@ class LabState(Struct, frozen=True):
     """Caches in front of the first server; not among `servers`, since clients have to choose them explicitly."""
     active: list[LabFault] = []
     """The faults that are on, of whoever began them. One whose `until` is past is over, whatever stands here."""
+    ca: str = ""
+    """Path of the certificate (PEM) of the authority that has signed the servers' certificates."""
 
 
 LAB_SCHEMA = 1

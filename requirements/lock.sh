@@ -11,7 +11,7 @@ compile() { # name, extras...
     uv pip compile pyproject.toml "${args[@]}" --universal --python-version 3.11 --generate-hashes \
         --no-header --no-annotate --no-emit-index-url --no-config --quiet --output-file "requirements/$name.txt"
 }
-compile all gui xrootd postgres dev soak package   # everything: make package, make soak
-compile dev gui xrootd postgres dev                # make test, make bench
-compile run gui xrootd build                       # make run, and what the desktop bundle holds
+compile all gui xrootd http postgres dev soak package   # everything: make package, make soak
+compile dev gui xrootd http postgres dev                # make test, make bench
+compile run gui xrootd http build                       # make run, and what the desktop bundle holds
 compile daemons build                              # the three daemons alone: container image

@@ -68,6 +68,11 @@ class Layout:
         return self.directory / "faults.jsonl"
 
     @property
+    def authority(self) -> Path:
+        """The certificate of the lab's authority, which clients are to trust."""
+        return self.directory / "ca.pem"
+
+    @property
     def servers_link(self) -> Path:
         """Link to the work directory, for people who look around."""
         return self.directory / "servers"

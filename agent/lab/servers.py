@@ -12,6 +12,7 @@ from pathlib import Path
 from string import Template
 from typing import IO
 
+from agent.lab.authority import Authority, write_private
 from agent.lab.catalogue import READ_PATH, WRITE_PATH
 from agent.lab.errors import LabError
 from agent.lab.pids import clean_environment, dies_with_us
@@ -22,6 +23,9 @@ INSTALL_HINT = "XRootD is not installed; install the Debian package xrootd-serve
 _USERS = ("xrootd", "nobody")
 _FILES = "files"
 _ADMIN = "adm"
+_AUTHORITY = "ca.pem"
+_CERTIFICATE = "server.pem"
+_KEY = "server.key"
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +101,15 @@ def make_work_directory(work: Path, account: Account) -> None:
         work.chmod(0o710)
 
 
+def make_certificates(authority: Authority, work: Path, account: Account) -> None:
+    """The certificate that all servers share, and that of its authority. Raises OSError."""
+    certificate, key = authority.sign("XRootD servers", server=True)
+    for name, content in ((_AUTHORITY, authority.certificate), (_CERTIFICATE, certificate)):
+        (work / name).write_bytes(content)
+        (work / name).chmod(0o644)
+    write_private(work / _KEY, key, (account.uid, account.gid) if account.switch else None)
+
+
 def make_server(plan: ServerPlan, work: Path, account: Account) -> Path:
     """Create its own tree, with the shared files in it, and its configuration file; returns the path of the latter."""
     home = work / plan.name
@@ -110,12 +123,12 @@ def make_server(plan: ServerPlan, work: Path, account: Account) -> Path:
         for directory in reversed(tree):  # the outermost last: before that, nobody else can enter
             os.chown(directory, account.uid, account.gid)
     path = work / f"{plan.name}.cfg"
-    path.write_text(config_text(plan, root, work / _ADMIN))
+    path.write_text(config_text(plan, root, work))
     path.chmod(0o644)
     return path
 
 
-def config_text(plan: ServerPlan, root: Path, admin: Path) -> str:
+def config_text(plan: ServerPlan, root: Path, work: Path) -> str:
     """The configuration, from ``resources/samples/xrootd-lab.cfg`` or ``xrootd-lab-cache.cfg``."""
     sample = "xrootd-lab-cache.cfg" if plan.origin else "xrootd-lab.cfg"
     template = resources.files("resources").joinpath("samples", sample).read_text()
@@ -124,7 +137,10 @@ def config_text(plan: ServerPlan, root: Path, admin: Path) -> str:
         SITE=plan.site,
         PORT=plan.port,
         ROOT=root,
-        ADMIN=admin,
+        ADMIN=work / _ADMIN,
+        CERTIFICATE=work / _CERTIFICATE,
+        KEY=work / _KEY,
+        AUTHORITY=work / _AUTHORITY,
         FSTAT=f"{FSTAT_SECONDS:g}",
         FLUSH=f"{FLUSH_SECONDS:g}",
         NAMES="NAMES",

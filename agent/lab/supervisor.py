@@ -27,6 +27,7 @@ from typing import Any, Literal
 import msgspec
 
 from agent.lab import catalogue, control, daemons, health, names, progress, remains, servers, sockets
+from agent.lab.authority import Authority
 from agent.lab.broker import INSTALL_HINT, BrokerError, PrivateBroker
 from agent.lab.children import Child
 from agent.lab.claim import claim
@@ -302,6 +303,9 @@ class Supervisor:
             servers.make_work_directory(work, account)
             self._layout.servers_link.symlink_to(work)
             await asyncio.to_thread(catalogue.make_files, self._files, servers.shared_files(work), self._options.seed)
+            authority = Authority()
+            self._layout.authority.write_bytes(authority.certificate)
+            servers.make_certificates(authority, work, account)
             for plan in self._plans:
                 servers.make_server(plan, work, account)
         except OSError as error:
@@ -483,6 +487,7 @@ class Supervisor:
             faults={} if self._faults is None else self._faults.available(),
             caches=[entry for entry, p in zip(entries, self._plans, strict=True) if p.origin],
             active=[] if self._faults is None else self._faults.active(),
+            ca=str(self._layout.authority),
         )
 
 

@@ -21,12 +21,12 @@ import os
 import threading
 import time
 from collections.abc import Callable, MutableMapping
-from dataclasses import dataclass
 from typing import Any, Final
-from urllib.parse import urlsplit
 
-from agent.messages import Request, Workload
+from agent.messages import Phases, Request, Workload
+from agent.workloads.address import Address, absolute, address_of
 from agent.workloads.answers import Answers
+from agent.workloads.outcome import FailedError, Outcome, StoppedError
 from agent.workloads.plan import Pause, Read, VectorRead, Write, content, steps
 
 MISSING: Final = (
@@ -57,39 +57,6 @@ def limit_patience(timeout: float, environ: MutableMapping[str, str] | None = No
     (os.environ if environ is None else environ).update(values)
 
 
-@dataclass(slots=True)
-class Outcome:
-    """What became of a request so far; see `agent.messages.Done`, whose fields these are."""
-
-    t_open: float
-    t_close: float = 0.0
-    ok: bool = False
-    read_asked: int = 0
-    read_got: int = 0
-    readv_asked: int = 0
-    readv_got: int = 0
-    written: int = 0
-    read_ops: int = 0
-    readv_ops: int = 0
-    write_ops: int = 0
-    server: str = ""
-    status: int = 0
-    error: str = ""
-    interrupted: bool = False
-
-
-class _FailedError(Exception):
-    """A call failed. Never leaves this module."""
-
-    def __init__(self, text: str, code: int = 0) -> None:
-        super().__init__(text)
-        self.code = code
-
-
-class _StoppedError(Exception):
-    """The job was stopped between two calls. Never leaves this module."""
-
-
 def load_client() -> tuple[Any, Any]:
     """The modules XRootD.client and XRootD.client.flags. Raises MissingClientError when they are not installed."""
     try:
@@ -108,7 +75,9 @@ class Client:
 
     Raises MissingClientError when the xrootd package is not installed."""
 
-    def __init__(self, timeout: float, remark: Callable[[str, str], None], *, request_timeout: float = 0.0) -> None:
+    def __init__(
+        self, timeout: float, answers: Answers, remark: Callable[[str, str], None], *, request_timeout: float = 0.0
+    ) -> None:
         limit_patience(timeout)
         self._xrootd, flags = load_client()
         self._flags = flags.OpenFlags
@@ -116,10 +85,9 @@ class Client:
         self._request_timeout = request_timeout or math.inf
         self._remark = remark
         self._announced: set[str] = set()
-        self._stems: dict[str, tuple[str, str]] = {}
         self._own = threading.local()
         """`server`: the server of this thread's request."""
-        self.answers = Answers()
+        self._answers = answers
 
     @property
     def version(self) -> str:
@@ -134,29 +102,31 @@ class Client:
         Never raises for anything that the server or the network does: that is in the outcome."""
         outcome = Outcome(t_open=time.time())
         self._own.server = request.server
-        file = self._xrootd.File()
+        address = address_of(request.server, workload)
+        file, began = self._xrootd.File(), time.monotonic()
         try:
             flags = self._flags.NEW | self._flags.MAKEPATH if workload.kind == "write" else self._flags.READ
-            self._call("open", file.open, self._url(request), flags)
+            self._call("open", file.open, f"{_login(address, request)}/{absolute(request.path)}", flags)
+            outcome.phases = Phases(open=time.monotonic() - began)
             try:
-                outcome.server = self._reached(file, request)
-                self._work(file, workload, request, outcome, stop, add)
-            except (_FailedError, _StoppedError):
+                outcome.server = self._reached(file, address, request)
+                self._work(file, workload, request, outcome, stop, add, began)
+            except (FailedError, StoppedError):
                 # Close nevertheless: with the close the server reports what it has served.
                 if file.is_open():
                     self._bounded("close", file.close)
                 raise
             self._call("close", file.close)
             outcome.ok = True
-        except _FailedError as error:
+        except FailedError as error:
             outcome.status = error.code
             outcome.error = str(error)
-        except _StoppedError:
+        except StoppedError as error:
             outcome.interrupted = True
-            outcome.error = "The job was stopped."
+            outcome.error = str(error)
         outcome.t_close = time.time()
         if workload.kind == "write" and outcome.write_ops:
-            self._remove(request)
+            self._remove(address, request)
         return outcome
 
     # ------------------------------------------------------------ the steps
@@ -169,14 +139,19 @@ class Client:
         outcome: Outcome,
         stop: threading.Event,
         add: Callable[[int], None],
+        began: float,
     ) -> None:
+        def heard() -> None:
+            if not outcome.phases.first:
+                outcome.phases = Phases(open=outcome.phases.open, first=time.monotonic() - began)
+
         data = content(request.seed) if workload.kind == "write" else b""
         ends = time.monotonic() + self._request_timeout
         for step in steps(workload, request):
             if stop.is_set():
-                raise _StoppedError
+                raise StoppedError
             if time.monotonic() >= ends:
-                raise _FailedError(
+                raise FailedError(
                     f"The request took longer than {self._request_timeout:g} s (request_timeout) and is given up."
                 )
             match step:
@@ -184,10 +159,11 @@ class Client:
                     outcome.read_asked += size
                     outcome.read_ops += 1
                     got = len(self._call("read", file.read, offset, size))
+                    heard()
                     outcome.read_got += got
                     add(got)
                     if got != size:
-                        raise _FailedError(
+                        raise FailedError(
                             f"read: the file ends at byte {offset + got}, the catalogue says {request.size}."
                         )
                 case VectorRead(chunks):
@@ -195,11 +171,12 @@ class Client:
                     outcome.readv_asked += asked
                     outcome.readv_ops += 1
                     answer = self._call("vector read", file.vector_read, chunks)
+                    heard()
                     got = sum(len(chunk.buffer) for chunk in answer.chunks)
                     outcome.readv_got += got
                     add(got)
                     if got != asked:
-                        raise _FailedError(f"vector read: {asked} bytes were requested, {got} came.")
+                        raise FailedError(f"vector read: {asked} bytes were requested, {got} came.")
                 case Write(offset, size):
                     outcome.write_ops += 1
                     self._call("write", file.write, data[:size], offset, size)
@@ -207,49 +184,37 @@ class Client:
                     add(size)
                 case Pause(seconds):
                     if stop.wait(min(seconds, ends - time.monotonic())):
-                        raise _StoppedError
+                        raise StoppedError
 
     def _call(self, doing: str, method: Callable[..., tuple[Any, Any]], *arguments: object) -> Any:
-        """The answer of one XRootD call. Raises _FailedError."""
+        """The answer of one XRootD call. Raises FailedError."""
         try:
             status, answer = self._bounded(doing, method, *arguments)
         except ValueError as error:
             # A file that it has given up silently, text that is not UTF-8, a name with a NUL.
-            raise _FailedError(f"{doing}: the XRootD client cannot do it ({error}).") from error
+            raise FailedError(f"{doing}: the XRootD client cannot do it ({error}).") from error
         if not status.ok:
-            raise _FailedError(f"{doing}: {_sentence(status)}", int(status.errno or status.code))
+            raise FailedError(f"{doing}: {_sentence(status)}", int(status.errno or status.code))
         return answer
 
     def _bounded(self, doing: str, method: Callable[..., tuple[Any, Any]], *arguments: object) -> tuple[Any, Any]:
-        """One call of the XRootD client with its time limit, listed in `answers` while it lasts."""
+        """One call of the XRootD client with its time limit, listed in `Answers` while it lasts."""
         thread, answered = threading.get_ident(), False
-        self.answers.begin(thread, self._own.server, doing, time.monotonic())
+        self._answers.begin(thread, self._own.server, doing, time.monotonic())
         try:
             status, answer = method(*arguments, timeout=self._timeout)
             answered = bool(status.ok) or status.code == ERROR_RESPONSE
             return status, answer
         finally:
-            self.answers.end(thread, time.monotonic(), answered=answered)
+            self._answers.end(thread, time.monotonic(), answered=answered)
 
     # ------------------------------------------------------------ names
 
-    def _url(self, request: Request) -> str:
-        scheme, place = self._stem(request.server)
-        return f"{scheme}://{request.tag}@{place}/{'' if request.path.startswith('/') else '/'}{request.path}"
-
-    def _stem(self, server: str) -> tuple[str, str]:
-        """(scheme, HOST:PORT) of a server's URL."""
-        stem = self._stems.get(server)
-        if stem is None:
-            parts = urlsplit(server if "://" in server else f"root://{server}")
-            stem = self._stems[server] = (parts.scheme, parts.netloc.rpartition("@")[2])
-        return stem
-
-    def _reached(self, file: Any, request: Request) -> str:
+    def _reached(self, file: Any, address: Address, request: Request) -> str:
         """HOST:PORT of the data server; sends it the tag as application info, once."""
         server = str(file.get_property("DataServer") or "").rpartition("@")[2]
         if server:
-            login = f"{self._stem(request.server)[0]}://{request.tag}@{server}"
+            login = f"{address.scheme}://{request.tag}@{server}"
             if login not in self._announced:
                 self._announced.add(login)
                 system = self._xrootd.FileSystem(login)
@@ -262,13 +227,17 @@ class Client:
                     )
         return server
 
-    def _remove(self, request: Request) -> None:
+    def _remove(self, address: Address, request: Request) -> None:
         """A test leaves nothing on other people's disks. Removing a file makes no monitoring record."""
-        scheme, place = self._stem(request.server)
-        path = request.path if request.path.startswith("/") else "/" + request.path
-        status, _ = self._bounded("remove", self._xrootd.FileSystem(f"{scheme}://{request.tag}@{place}").rm, path)
+        system = self._xrootd.FileSystem(_login(address, request))
+        status, _ = self._bounded("remove", system.rm, absolute(request.path))
         if not status.ok:
             self._remark(
-                f"rm {place}",
-                f"{request.path} was written to {place} and could not be removed ({_sentence(status)}).",
+                f"rm {address.place}",
+                f"{request.path} was written to {address.place} and could not be removed ({_sentence(status)}).",
             )
+
+
+def _login(address: Address, request: Request) -> str:
+    """The server's URL, under the request's tag."""
+    return f"{address.scheme}://{request.tag}@{address.place}"

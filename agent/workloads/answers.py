@@ -56,6 +56,13 @@ class Answers:
         """A thread starts to wait for a server."""
         self.calls[thread] = Call(now, doing, server)
 
+    def heard(self, thread: int, now: float) -> None:
+        """Part of the answer has come: the thread goes on waiting, from now on for the rest."""
+        call = self.calls[thread]
+        self.calls[thread] = call._replace(since=now)
+        self._answered[call.server] = now
+        self._unanswered.pop(call.server, None)
+
     def end(self, thread: int, now: float, *, answered: bool) -> None:
         """The thread has stopped waiting. `answered`: the result comes from the server, even if it is an error."""
         call = self.calls.pop(thread)
@@ -96,7 +103,7 @@ class Answers:
         for call in list(self.calls.values()):
             if self.late(call, now):
                 since[call.server] = min(call.since, since.get(call.server, call.since))
-        return {server: now - begun for server, begun in since.items() if self._answered.get(server, NEVER) < begun}
+        return {server: now - begun for server, begun in since.items() if self._answered.get(server, NEVER) <= begun}
 
 
 def _usual(medians: dict[tuple[str, str], float]) -> dict[str, float]:

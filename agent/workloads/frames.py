@@ -8,7 +8,7 @@ from typing import Final, Literal
 import msgspec
 from msgspec import Struct
 
-from agent.messages import Request, ServerSample, Workload
+from agent.messages import Auth, Protocol, Request, ServerSample, Workload
 
 HEAD: Final = 4
 MAX_FRAME: Final = 64 * 1024 * 1024
@@ -19,11 +19,14 @@ class Setup(Struct, frozen=True, tag="setup"):
     """First frame to a worker. `slots` are the numbers of the slots that this process serves."""
 
     job: str
-    workload: Workload
+    workloads: list[Workload]
+    """In the order of `Request.share`."""
     timeout: float
     slots: list[int]
     segment: str
     """Path of the journal's segment."""
+    protocols: list[Protocol] = []
+    auth: Auth = Auth()
     patience: float = 10.0
     """Seconds by which a call may exceed twice `timeout` before it is given up."""
     request_timeout: float = 0.0

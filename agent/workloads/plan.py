@@ -6,7 +6,7 @@ import random
 from collections.abc import Iterator
 from typing import Final, NamedTuple
 
-from agent.messages import Request, Workload
+from agent.messages import HTTP, Request, Workload
 
 READ_SIZE: Final = 1024 * 1024
 """Maximum bytes of one plain read or write call."""
@@ -15,6 +15,8 @@ VECTOR_CHUNK_MAX: Final = 2 * 1024 * 1024 - 16
 VECTOR_CHUNKS_MAX: Final = 1024
 VECTOR_TOTAL_MAX: Final = 1024 * 1024 * 1024
 """Maximum total of one vector read: each slot holds the answer in memory."""
+
+LONG_OVER_HTTP: Final = "A file stays open over root or roots only: the workload long does not exist over HTTP."
 
 DEFAULT_BYTES: Final = 1024 * 1024
 DEFAULT_VECTOR_BYTES: Final = 64 * 1024
@@ -53,6 +55,8 @@ Step = Read | VectorRead | Write | Pause
 
 def objection(workload: Workload) -> str:
     """One sentence saying why no server would accept this workload, or nothing."""
+    if workload.kind == "long" and workload.protocol in HTTP:
+        return LONG_OVER_HTTP
     if workload.kind == "vector":
         size = workload.bytes or DEFAULT_VECTOR_BYTES
         chunks = workload.chunks or DEFAULT_CHUNKS

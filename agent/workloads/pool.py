@@ -14,11 +14,10 @@ import logging
 import math
 import time
 from collections.abc import Callable, Iterable
-from functools import partial
 from pathlib import Path
 from typing import Final
 
-from agent.messages import Request, ServerSample, Workload
+from agent.messages import Request, ServerSample, StartRepeat
 from agent.workloads.frames import (
     HEAD,
     Drain,
@@ -88,18 +87,14 @@ class Pool:
 
     def __init__(
         self,
+        order: StartRepeat,
         *,
-        job: str,
-        workload: Workload,
-        slots: int,
-        timeout: float,
         segment: Path,
-        request_timeout: float = 0.0,
         died: Callable[[list[int], str], object],
         remark: Callable[[str, str], None],
     ) -> None:
-        self._job = job
-        self._setup = partial(Setup, job, workload, timeout, segment=str(segment), request_timeout=request_timeout)
+        self._order = order
+        self._segment = str(segment)
         self._died = died
         self._remark = remark
         self._past: dict[str, ServerSample] = {}
@@ -108,8 +103,8 @@ class Pool:
         """Bytes by second and server that `take` has not returned yet."""
         self.heard = asyncio.Event()
         self.xrootd = ""
-        count = math.ceil(slots / SLOTS_PER_PROCESS)
-        self._workers = [_Worker(list(range(first, slots, count))) for first in range(count)]
+        count = math.ceil(order.slots / SLOTS_PER_PROCESS)
+        self._workers = [_Worker(list(range(first, order.slots, count))) for first in range(count)]
         self._watcher: asyncio.Task[None] | None = None
 
     async def start(self) -> str:
@@ -119,7 +114,7 @@ class Pool:
         if problem:
             await self.stop("not all workers could be started")
         else:
-            self._watcher = start_task(self._watch(), f"watch {self._job}")
+            self._watcher = start_task(self._watch(), f"watch {self._order.job}")
         return problem
 
     async def _watch(self) -> None:
@@ -144,6 +139,7 @@ class Pool:
                     worker.process.kill()
 
     async def _launch(self, worker: _Worker) -> str:
+        order = self._order
         try:
             worker.process = await asyncio.create_subprocess_exec(
                 *process_command("worker"),
@@ -152,8 +148,18 @@ class Pool:
             )
         except OSError as error:
             return f"A worker process cannot be started: {error.strerror}."
-        worker.send(framed(self._setup(slots=worker.slots)))
-        worker.listener = start_task(self._listen(worker), f"worker {self._job}")
+        setup = Setup(
+            order.job,
+            order.workloads,
+            order.timeout,
+            worker.slots,
+            self._segment,
+            order.protocols,
+            order.auth,
+            request_timeout=order.request_timeout,
+        )
+        worker.send(framed(setup))
+        worker.listener = start_task(self._listen(worker), f"worker {order.job}")
         try:
             return await asyncio.wait_for(asyncio.shield(worker.ready), START_SECONDS)
         except TimeoutError:

@@ -2,27 +2,36 @@
 a process of its own.
 
 The process reads one `Probe` as a frame on standard input and writes one or more `Probed` as frames on standard output.
-It logs in as the user ``tally``, which is not a session tag, and opens no file, so that it leaves no file record.
+It introduces itself as ``tally``, which is not a session tag, and opens no file but the one that it may be asked to
+write, so that nobody takes its records for those of a test.
 """
 
 from __future__ import annotations
 
 import asyncio
 import os
+import secrets
 import sys
+import threading
 from collections import deque
-from collections.abc import AsyncGenerator, Iterator
+from collections.abc import AsyncGenerator, Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from itertools import islice
-from typing import Any, Final
-from urllib.parse import urlsplit
+from typing import Any, Final, Protocol
 
 import msgspec
 
 from agent.messages import CatalogueFile, Probe, Probed
 from agent.workloads.access import MissingClientError, limit_patience, load_client
+from agent.workloads.address import Address, absolute, reach
+from agent.workloads.answers import Answers
+from agent.workloads.credentials import Kept
+from agent.workloads.curl import Errand, Line, MissingCurlError, Reply, load_curl
 from agent.workloads.frames import HEAD, framed, length
+from agent.workloads.http import HOUSEKEEPING, user_agent
+from agent.workloads.outcome import FailedError
 from agent.workloads.starting import leave_signals_to_the_agent, process_command
+from agent.workloads.webdav import Entry, entries
 
 PART: Final = 2000
 """Files in one Probed."""
@@ -91,51 +100,68 @@ def main() -> int:
     return 0
 
 
+class _UnlistedError(Exception):
+    """A directory cannot be listed; the text says why."""
+
+
+class _Asker(Protocol):
+    """A server over one protocol. Methods may be called by several threads at once."""
+
+    def version(self) -> str:
+        """Version of the server. Raises FailedError when it does not answer."""
+
+    def size(self, path: str) -> CatalogueFile:
+        """The file at this path."""
+
+    def listing(self, folder: str) -> Iterable[Entry]:
+        """What the directory holds, by name. Raises _UnlistedError."""
+
+    def unwritable(self, folder: str) -> str:
+        """Why no file can be made there; empty if one was made, and removed."""
+
+
 def _answer(question: Probe) -> Iterator[Probed]:
-    limit_patience(question.timeout)
+    kept = Kept(question.auth)
     try:
-        client, flags = load_client()
-    except MissingClientError as error:
+        yield from _found(question, kept)
+    finally:
+        kept.close()
+
+
+def _found(question: Probe, kept: Kept) -> Iterator[Probed]:
+    address = reach(question.server, question.protocol, question.port)
+    try:
+        server: _Asker = _OverHttp(question, address, kept) if address.over_http else _OverRoot(question, address, kept)
+        version = server.version()
+    except (MissingClientError, MissingCurlError) as error:
         yield _failure(question, str(error))
         return
-    timeout = max(1, round(question.timeout))
-    parts = urlsplit(question.server if "://" in question.server else f"root://{question.server}")
-    system = client.FileSystem(f"{parts.scheme}://{USER}@{parts.netloc.rpartition('@')[2]}")
-    status, answer = system.query(flags.QueryCode.CONFIG, "version", timeout=timeout)
-    if not status.ok:
-        yield _failure(question, f"{question.server} does not answer: {_text(status)}")
+    except FailedError as error:
+        yield _failure(question, f"{question.server} does not answer: {error}")
         return
-    version = answer.decode("utf-8", "replace").strip().strip("\0")[:256]
-
+    unwritable = server.unwritable(question.write) if question.write else ""
+    blank = Probed(
+        question.id, question.server, answering=True, xrootd=version[:256], unwritable=unwritable[:2000], more=True
+    )
     with ThreadPoolExecutor(THREADS) as threads:
-        files = threads.map(lambda path: _stat(system, path, timeout), question.paths)
-        yield from _parts(question, version, files, last=not question.directory)
+        yield from _parts(blank, threads.map(server.size, question.paths), last=not question.directory)
     if question.directory:
-        yield from _listing(question, version, system, flags, timeout)
+        yield from _listing(blank, question, server.listing)
 
 
-def _parts(question: Probe, version: str, files: Iterator[CatalogueFile], *, last: bool) -> Iterator[Probed]:
+def _parts(blank: Probed, files: Iterator[CatalogueFile], *, last: bool) -> Iterator[Probed]:
     part = list(islice(files, PART))
     while True:
         following = list(islice(files, PART))
         more = bool(following) or not last
         if part or not more:
-            yield Probed(question.id, question.server, answering=True, xrootd=version, files=part, more=more)
+            yield msgspec.structs.replace(blank, files=part, more=more)
         if not following:
             return
         part = following
 
 
-def _stat(system: Any, path: str, timeout: int) -> CatalogueFile:
-    status, info = system.stat(path, timeout=timeout)
-    if not status.ok:
-        return CatalogueFile(path, None, _text(status))
-    if info.flags & 2:  # StatInfoFlags.IS_DIR
-        return CatalogueFile(path, None, "This is a directory.")
-    return CatalogueFile(path, int(info.size))
-
-
-def _listing(question: Probe, version: str, system: Any, flags: Any, timeout: int) -> Iterator[Probed]:
+def _listing(blank: Probed, question: Probe, listed: Callable[[str], Iterable[Entry]]) -> Iterator[Probed]:
     """The directory and those below it, breadth first and in name order, so that two servers compare line by line."""
     found: list[CatalogueFile] = []
     count = 0
@@ -144,35 +170,79 @@ def _listing(question: Probe, version: str, system: Any, flags: Any, timeout: in
     truncated = False
     while folders and not truncated:
         folder = folders.popleft()
-        status, listing = system.dirlist(folder, flags.DirListFlags.STAT, timeout=timeout)
-        if not status.ok:
-            problem = problem or f"{folder}: {_unlisted(status)}"
+        try:
+            content = listed(folder)
+        except _UnlistedError as error:
+            problem = problem or f"{folder}: {error}"
             continue
-        for entry in sorted(listing, key=lambda e: str(e.name)):
-            path = f"{folder.rstrip('/')}/{entry.name}"
-            if entry.statinfo is None:
-                found.append(CatalogueFile(path, None, "The server reports no size for it."))
-            elif entry.statinfo.flags & 2:
+        for path, is_folder, size in content:
+            if is_folder:
                 folders.append(path)
                 continue
-            else:
-                found.append(CatalogueFile(path, int(entry.statinfo.size)))
+            found.append(CatalogueFile(path, size, "" if size is not None else "The server reports no size for it."))
             count += 1
             if count >= question.limit:
                 truncated = True
                 break
             if len(found) >= PART:
-                yield Probed(question.id, question.server, answering=True, xrootd=version, files=found, more=True)
+                yield msgspec.structs.replace(blank, files=found)
                 found = []
-    yield Probed(
-        question.id,
-        question.server,
-        answering=True,
-        xrootd=version,
-        files=found,
-        truncated=truncated,
-        error=problem[:2000],
-    )
+    yield msgspec.structs.replace(blank, files=found, truncated=truncated, error=problem[:2000], more=False)
+
+
+def _draft(folder: str) -> str:
+    return f"{folder.rstrip('/')}/tally-{secrets.token_hex(8)}"
+
+
+# ---------------------------------------------------------------- over root
+
+
+class _OverRoot:
+    """The server over root or roots, under a user of its own."""
+
+    def __init__(self, question: Probe, address: Address, kept: Kept) -> None:
+        limit_patience(question.timeout)
+        kept.into_environment()
+        self._client, self._flags = load_client()
+        self._timeout = max(1, round(question.timeout))
+        self._login = f"{address.scheme}://{USER}@{address.place}"
+        self._system = self._client.FileSystem(self._login)
+
+    def version(self) -> str:
+        status, answer = self._system.query(self._flags.QueryCode.CONFIG, "version", timeout=self._timeout)
+        if not status.ok:
+            raise FailedError(_text(status))
+        return str(answer.decode("utf-8", "replace")).strip().strip("\0")
+
+    def size(self, path: str) -> CatalogueFile:
+        status, info = self._system.stat(path, timeout=self._timeout)
+        if not status.ok:
+            return CatalogueFile(path, None, _text(status))
+        if info.flags & 2:  # StatInfoFlags.IS_DIR
+            return CatalogueFile(path, None, "This is a directory.")
+        return CatalogueFile(path, int(info.size))
+
+    def listing(self, folder: str) -> list[Entry]:
+        status, listing = self._system.dirlist(folder, self._flags.DirListFlags.STAT, timeout=self._timeout)
+        if not status.ok:
+            raise _UnlistedError(_unlisted(status))
+        found = []
+        for entry in sorted(listing, key=lambda e: str(e.name)):
+            path, info = f"{folder.rstrip('/')}/{entry.name}", entry.statinfo
+            is_folder = info is not None and bool(info.flags & 2)  # StatInfoFlags.IS_DIR
+            found.append(Entry(path, is_folder, None if info is None else int(info.size)))
+        return found
+
+    def unwritable(self, folder: str) -> str:
+        path = _draft(folder)
+        file = self._client.File()
+        flags = self._flags.OpenFlags.NEW | self._flags.OpenFlags.MAKEPATH
+        status, _ = file.open(f"{self._login}/{absolute(path)}", flags, timeout=self._timeout)
+        if not status.ok:
+            return _text(status)
+        file.close(timeout=self._timeout)
+        status, _ = self._system.rm(path, timeout=self._timeout)
+        return "" if status.ok else f"what was written cannot be removed: {_text(status)}"
 
 
 def _unlisted(status: Any) -> str:
@@ -186,6 +256,67 @@ def _unlisted(status: Any) -> str:
 
 def _text(status: Any) -> str:
     return " ".join(str(status.message).split())[:2000]
+
+
+# ---------------------------------------------------------------- over HTTP
+
+
+class _OverHttp:
+    """The server over http or https."""
+
+    def __init__(self, question: Probe, address: Address, kept: Kept) -> None:
+        self._curl = load_curl()
+        self._server = question.server
+        self._timeout = question.timeout
+        self._address = address
+        self._kept = kept
+        self._answers = Answers()
+        self._own = threading.local()
+        """`line`: this thread's connection."""
+
+    def _ask(self, method: str, path: str, headers: dict[str, str] | None = None, **more: Any) -> Reply:
+        line = getattr(self._own, "line", None)
+        if line is None:
+            agent = user_agent(HOUSEKEEPING)
+            line = self._own.line = Line(self._curl, agent, self._kept.trust, self._timeout, self._answers)
+        return line.exchange(Errand(method, method, self._address.url(path), headers or {}, **more), self._server)
+
+    def version(self) -> str:
+        """What an XRootD server says of itself; of another one, all that it says."""
+        server = self._ask("OPTIONS", "/").headers.get("server", "")
+        return server.removeprefix("XrootD/")
+
+    def size(self, path: str) -> CatalogueFile:
+        try:
+            reply = self._ask("HEAD", path)
+        except FailedError as error:
+            return CatalogueFile(path, None, str(error)[:2000])
+        if not reply.ok:
+            return CatalogueFile(path, None, reply.sentence())
+        if reply.length is None:
+            return CatalogueFile(path, None, "The server reports no size for it.")
+        return CatalogueFile(path, reply.length)
+
+    def listing(self, folder: str) -> list[Entry]:
+        body = bytearray()
+        try:
+            reply = self._ask("PROPFIND", folder, {"Depth": "1"}, take=body.extend)
+            if not reply.ok:
+                raise _UnlistedError(reply.sentence())
+            return entries(bytes(body), folder)
+        except (FailedError, ValueError) as error:
+            raise _UnlistedError(f"the listing cannot be read: {error}") from None
+
+    def unwritable(self, folder: str) -> str:
+        path = _draft(folder)
+        try:
+            put = self._ask("PUT", path, give=lambda _: b"", size=0)
+            if not put.ok:
+                return put.sentence()
+            gone = self._ask("DELETE", path)
+        except FailedError as error:
+            return str(error)
+        return "" if gone.ok else f"what was written cannot be removed: {gone.sentence()}"
 
 
 if __name__ == "__main__":

@@ -26,8 +26,10 @@ from msgspec import Struct
 from agent.journal import Appender, JournalError, JournalFullError
 from agent.messages import Done, Line, Request, ServerSample, Started
 from agent.workloads import knock
-from agent.workloads.access import Client, MissingClientError, Outcome
+from agent.workloads.access import MissingClientError
 from agent.workloads.answers import Answers, Call
+from agent.workloads.clients import Clients
+from agent.workloads.curl import MissingCurlError
 from agent.workloads.frames import (
     HEAD,
     Drain,
@@ -44,6 +46,7 @@ from agent.workloads.frames import (
     framed,
     length,
 )
+from agent.workloads.outcome import Outcome
 from agent.workloads.starting import leave_signals_to_the_agent
 
 JOIN_SECONDS: Final = 0.2
@@ -121,7 +124,7 @@ class _Hand:
         self.thread = threading.Thread(target=self._run, name=f"slot-{slot.number} {server}", daemon=True)
 
     def call(self) -> Call | None:
-        """The call of the XRootD client that it waits in."""
+        """The call of a client library that it waits in."""
         return self._slot.answers.calls.get(self.thread.ident) if self.thread.ident is not None else None
 
     def _run(self) -> None:
@@ -150,7 +153,7 @@ class _Slot:
         self,
         number: int,
         setup: Setup,
-        client: Client,
+        client: Clients,
         journal: Appender,
         output: _Output,
         stop: threading.Event,
@@ -237,7 +240,8 @@ class _Slot:
         tally = self.tallies[request.server]
         tally.started += 1
         hand.under_way = (request, began)
-        outcome = self._client.perform(self._setup.workload, request, self._stop, tally.add)
+        workload = self._setup.workloads[request.share]
+        outcome = self._client.perform(workload, request, self._stop, tally.add)
         with self._lock:
             if hand.given_up:
                 return  # it already has its done line
@@ -282,7 +286,7 @@ class _Slot:
         """Give up the thread, whose call does not return, and its request. Another thread replaces it and first writes
         the done line: that waits while the disk is full, and the thread that watches all slots must not wait. False
         when the call has just returned after all."""
-        error = f"The XRootD client did not come back from {doing!r}, whose limit of {self._setup.timeout:g} s is over."
+        error = f"The client did not come back from {doing!r}, whose limit of {self._setup.timeout:g} s is over."
         with self._lock:
             if hand.under_way is None:
                 return False
@@ -331,6 +335,7 @@ def _done(job: str, request: Request, outcome: Outcome) -> Done:
         status=max(0, outcome.status),
         error=outcome.error[:MAX_ERROR],
         interrupted=outcome.interrupted,
+        phases=outcome.phases,
     )
 
 
@@ -344,13 +349,9 @@ def main() -> int:
     if not isinstance(setup, Setup):
         return 1
     try:
-        client = Client(
-            setup.timeout,
-            lambda key, text: output.remark("warning", key, text),
-            request_timeout=setup.request_timeout,
-        )
+        client = Clients(setup, lambda key, text: output.remark("warning", key, text))
         journal = Appender(Path(setup.segment))
-    except (MissingClientError, OSError) as error:
+    except (MissingClientError, MissingCurlError, OSError) as error:
         output.send(Unfit(str(error)))
         return 1
 
@@ -376,6 +377,7 @@ def main() -> int:
     reporter.join()
     watcher.join()
     journal.close()
+    client.close()
     if watch.given_up:  # the interpreter's exit would wait for what the library holds in those threads
         os._exit(0)
     return 0
@@ -438,7 +440,7 @@ class _Watch:
         self.silent: dict[str, float] = {}
         """Servers that do not answer, and for how many seconds."""
         self._reached: dict[str, bool] = {}
-        """Servers that were checked without the XRootD client, and whether they answered."""
+        """Servers that were checked without the client library, and whether they answered."""
         self._knocking: set[str] = set()
         self.given_up = 0
 

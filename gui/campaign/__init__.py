@@ -5,6 +5,7 @@ Everything here is pure: values in, values out, the time is an argument. `gui.ru
 - `plan`, `planfile`: what a plan declares; reading and writing it as TOML.
 - `draw`: which files a round asks of each server (seeded), and `assign`: which agent and slot asks for each.
 - `tags`: which session tag asks for which path.
+- `mix`: which workload a request belongs to; `doors`: over which protocols a test asks its servers.
 - `selection`: which servers and clients a plan selects, and `choices`: how people type that. `around`: what stands in
   the way of a plan here. `preview`: what a plan will do, in figures, and `effects`: what its faults will do.
 - `repeat`: one repeat as a state machine; events in, commands out. `settle`: when waiting for monitoring is over.

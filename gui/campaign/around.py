@@ -7,6 +7,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from gui.campaign.doors import long_over_http
 from gui.campaign.plan import Fault, File, Test
 from gui.campaign.selection import Client, SelectionError, Server, choose_clients, choose_servers, unknown_clients
 
@@ -36,7 +37,7 @@ class Around:
 
     def files_of(self, test: Test) -> tuple[File, ...]:
         """The files that a test reads, as far as they are known; those of a directory are not."""
-        if test.workload.kind == "write" or test.files.dir is not None:
+        if not test.reads or test.files.dir is not None:
             return ()
         if test.files.list is not None:
             return self.lists.get(test.files.list, Listing()).files
@@ -47,7 +48,8 @@ def mistakes(test: Test, around: Around) -> dict[str, str]:
     """Why a run of this test would be refused here, by the field that is to be changed; empty if it would begin."""
     found: dict[str, str] = {}
     try:
-        choose_servers(test.servers, around.servers)
+        if text := long_over_http(test, choose_servers(test.servers, around.servers)):
+            found["kind"] = text
     except SelectionError as error:
         found["servers"] = str(error)
     if text := unknown_clients(test.who.clients, (client.name for client in around.clients)):
@@ -66,7 +68,7 @@ def awaited(test: Test, around: Around) -> str:
 
 
 def _files(test: Test, around: Around) -> str:
-    if test.workload.kind == "write" or test.files.dir is not None:
+    if not test.reads or test.files.dir is not None:
         return ""
     if test.files.list is not None:
         return around.lists.get(test.files.list, Listing()).error

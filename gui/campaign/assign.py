@@ -23,6 +23,8 @@ class Assigned(NamedTuple):
     path: str
     size: int
     seed: int
+    share: int
+    own: bool
 
 
 class Assigner:
@@ -46,8 +48,10 @@ class Assigner:
                 self._server_turn[server] += 1
                 slot = self._slot_turn[agent] % self._slots
                 self._slot_turn[agent] += 1
-                file, seed = wanted[place]
-                assigned.append(Assigned(self._book.use(agent, slot, server, file.path), file.path, file.size, seed))
+                (path, size), seed, share, own = wanted[place]
+                # A client's own file is made anew below its tag: there, only the name must not come twice.
+                use = self._book.use(agent, slot, server, path.rpartition("/")[2] if own else path)
+                assigned.append(Assigned(use, path, size, seed, share, own))
         return assigned
 
     def missing_tags(self, assigned: Sequence[Assigned]) -> list[TagUse]:

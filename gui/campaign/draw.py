@@ -18,10 +18,13 @@ SEEDS = 2**53
 
 
 class Draw(NamedTuple):
-    """A file to request. `seed` determines the offsets of a range or vector read in it."""
+    """A file to request. `seed` determines the offsets of a range or vector read in it; `share` is the place of the
+    workload in the test's mix; `own`: the request is recognised by its path, which will have its tag in it."""
 
     file: File
     seed: int
+    share: int = 0
+    own: bool = False
 
 
 def draw_round(

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
+from agent.messages import Workload
 from gui.campaign.plan import File, Test
-from gui.campaign.preview import DEFAULT_READS, request_bytes, request_seconds
+from gui.campaign.preview import DEFAULT_READS, request_bytes, slowest
 from gui.campaign.repeat import Limits
 
 REQUEST_TIMEOUTS: Final = 10
@@ -24,10 +25,13 @@ def request_limit(test: Test, files: Sequence[File]) -> float:
     workload makes and a second for each MiB of the largest file's."""
     if test.request_timeout:
         return test.request_timeout
-    workload = test.workload
     largest = max((file.size for file in files), default=0)
+    return REQUEST_TIMEOUTS * test.timeout + max(_least_time(workload, largest) for workload in test.workloads)
+
+
+def _least_time(workload: Workload, size: int) -> float:
     pauses = workload.pause * ((workload.reads or DEFAULT_READS) - 1) if workload.kind == "long" else 0.0
-    return REQUEST_TIMEOUTS * test.timeout + pauses + request_bytes(workload, largest) / SLOWEST
+    return pauses + request_bytes(workload, size) / SLOWEST
 
 
 def silence_limit(test: Test) -> float:
@@ -39,7 +43,7 @@ def limits_of(test: Test, files: Sequence[File]) -> Limits:
     """All limits of a repeat of a test."""
     average = sum(file.size for file in files) / len(files) if files else 0.0
     return Limits(
-        end=60.0 + 4 * request_seconds(test.workload, average),
+        end=60.0 + 4 * slowest(test, average),
         silence=silence_limit(test),
         leave_out=test.timeout,
         round=request_limit(test, files) + ROUND_SLACK,

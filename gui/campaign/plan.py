@@ -13,7 +13,9 @@ import re
 from dataclasses import dataclass, field
 from typing import ClassVar, Literal, NamedTuple, get_args
 
-from agent.messages import Workload
+import msgspec
+
+from agent.messages import Protocol, Workload
 
 FaultKind = Literal[
     "broker-down",
@@ -35,6 +37,9 @@ SERVER_KINDS: tuple[FaultKind, ...] = (*LOSS_KINDS, "kill-server", "stop-server"
 """Faults for which a server can be given."""
 
 Everyone = Literal["all"]
+
+WRITE_DIRECTORY = "/store/write"
+"""Where clients write, unless a plan names another directory."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +69,8 @@ class Files:
 
     list: str | None = None
     dir: str | None = None
+    write: str | None = None
+    """The directory in which clients may write; None: see `Test.write_directory`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,6 +141,34 @@ class Test:
     who: Who = field(default_factory=Who)
     workload: Workload = field(default_factory=Workload)
     faults: tuple[Fault, ...] = ()
+    protocol: Protocol = ""
+    """Of all workloads that name none themselves; "": that of each server's URL."""
+    port: int = 0
+    verify: bool = False
+    """Compare what was read with what it should be."""
+    mix: tuple[Workload, ...] = ()
+    """Several workloads, in place of `workload`, each with its weight."""
+
+    @property
+    def workloads(self) -> tuple[Workload, ...]:
+        """What clients do, each workload with all that is said of it in the test."""
+        return tuple(
+            msgspec.structs.replace(
+                one, protocol=one.protocol or self.protocol, port=one.port or self.port, verify=self.verify
+            )
+            for one in self.mix or (self.workload,)
+        )
+
+    @property
+    def reads(self) -> bool:
+        """Whether any request reads a file of the catalogue."""
+        return any(one.kind != "write" for one in self.workloads)
+
+    @property
+    def write_directory(self) -> str:
+        """Where clients write, without a slash at the end."""
+        directory = self.files.write or (None if self.reads else self.files.dir) or WRITE_DIRECTORY
+        return directory.rstrip("/")
 
     @property
     def rounds(self) -> int:

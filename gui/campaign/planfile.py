@@ -21,6 +21,7 @@ from tomlkit.items import AoT, Table
 from agent.messages import Workload
 from gui.campaign.catalogue import path_objection
 from gui.campaign.choices import Noun, name_objection
+from gui.campaign.mix import kind_objection
 from gui.campaign.plan import FAULT_KINDS, LOSS_KINDS, SERVER_KINDS, Choice, Fault, Files, Labelled, Plan, Test, Who
 from shoveler.values.choices import one_of
 from shoveler.values.quantities import format_duration, format_size, parse_duration, parse_size
@@ -80,6 +81,12 @@ def _percent(value: Any) -> float:
     return float(value)
 
 
+def _truth(value: Any) -> bool:
+    if not isinstance(value, bool):
+        raise ValueError(f"expected true or false, not {value!r}")
+    return value
+
+
 def _share(value: Any) -> float:
     share = _percent(value)
     if not share:
@@ -136,7 +143,7 @@ def _choice(noun: Noun, most: int) -> Callable[[Any], Choice]:
                 if objection := name_objection(item, noun):
                     raise ValueError(objection)
             return tuple(value)
-        urls = " or root:// URLs" if noun == "server" else ""
+        urls = " or URLs" if noun == "server" else ""
         examples = f'a number, "all", a list of {noun} names{urls}, or "label:NAME"'
         raise ValueError(f"expected {examples}, not {value!r}")
 
@@ -160,6 +167,7 @@ class _Key:
 
 
 _PLAN_KEYS = {"name": _Key(_text(200), required=True), "settle": _Key(_seconds(7 * 86400.0))}
+_PROTOCOL_KEYS = {"protocol": _Key(_one_of("root", "roots", "http", "https")), "port": _Key(_whole(1, 65535))}
 _TEST_KEYS = {
     "name": _Key(_text(200)),
     "servers": _Key(_choice("server", 10_000), required=True),
@@ -172,8 +180,10 @@ _TEST_KEYS = {
     "timeout": _Key(_seconds(86400.0)),
     "request_timeout": _Key(_seconds(30 * 86400.0)),
     "barrier": _Key(_yes_or_no),
+    "verify": _Key(_yes_or_no),
+    **_PROTOCOL_KEYS,
 }
-_FILES_KEYS = {"list": _Key(_text(4096)), "dir": _Key(_text(4096))}
+_FILES_KEYS = {"list": _Key(_text(4096)), "dir": _Key(_text(4096)), "write": _Key(_text(4096))}
 _WHO_KEYS = {"clients": _Key(_choice("client", 10_000)), "slots": _Key(_whole(1, 1024))}
 _WORKLOAD_KEYS = {
     "kind": _Key(_one_of("full", "range", "vector", "long", "write")),
@@ -182,6 +192,8 @@ _WORKLOAD_KEYS = {
     "reads": _Key(_whole(1, 1_000_000)),
     "pause": _Key(_seconds(86400.0)),
 }
+_MIX_KEYS = {"weight": _Key(_whole(1, 1000)), **_WORKLOAD_KEYS, **_PROTOCOL_KEYS}
+_MOST_OF_A_MIX = 64
 _WORKLOAD_TAKES = {
     "full": (),
     "range": ("bytes",),
@@ -293,7 +305,7 @@ class _Reader:
         return Plan(name=values.get("name", "?"), tests=tuple(read), **_given(values, "settle"))
 
     def _test(self, content: dict[str, Any], place: Place) -> Test:
-        values = self._table(content, place, _TEST_KEYS, also=("files", "who", "workload", "fault"))
+        values = self._table(content, place, _TEST_KEYS, also=("files", "who", "workload", "mix", "fault"))
         for key in ("timeout", "request_timeout"):
             if values.get(key) == 0:
                 self._problem((*place, key), f"{key}: expected more than 0 seconds")
@@ -301,11 +313,11 @@ class _Reader:
             text = "request_timeout: a whole request cannot have less time than one call (timeout)"
             self._problem((*place, "request_timeout"), text)
         files = self._sub(content, place, "files", _FILES_KEYS)
-        if len(files) > 1:
+        if {"list", "dir"} <= files.keys():
             self._problem((*place, "files", "dir"), "files: give either list or dir, not both")
-        directory = files.get("dir", "/")
-        if objection := path_objection(directory.removesuffix("/") or "/root"):
-            self._problem((*place, "files", "dir"), f"dir: {objection}")
+        for key in ("dir", "write"):
+            if objection := path_objection(files.get(key, "/").removesuffix("/") or "/root"):
+                self._problem((*place, "files", key), f"{key}: {objection}")
         who = self._sub(content, place, "who", _WHO_KEYS)
         return Test(
             servers=values.get("servers", 1),
@@ -314,22 +326,38 @@ class _Reader:
             files=Files(**files),
             who=Who(**who),
             workload=self._workload(content, place),
+            mix=self._mix(content, place),
             faults=tuple(
                 self._fault(table, (*place, "fault", index))
                 for index, table in enumerate(self._tables(content, place, "fault"))
             ),
             **_given(values, "name", "wait", "repeats", "seed", "pass_at", "timeout", "request_timeout", "barrier"),
+            **_given(values, "verify", "protocol", "port"),
         )
 
     def _workload(self, content: dict[str, Any], place: Place) -> Workload:
         values = self._sub(content, place, "workload", _WORKLOAD_KEYS)
+        return self._of_kind(values, (*place, "workload"), content.get("protocol"))
+
+    def _mix(self, content: dict[str, Any], place: Place) -> tuple[Workload, ...]:
+        tables = self._tables(content, place, "mix")
+        if tables and "workload" in content:
+            self._problem((*place, "workload"), "give either [test.workload] or [[test.mix]], not both")
+        if len(tables) > _MOST_OF_A_MIX:
+            self._problem((*place, "mix", _MOST_OF_A_MIX), f"a mix has at most {_MOST_OF_A_MIX} workloads")
+        here = [(*place, "mix", index) for index in range(len(tables))]
+        return tuple(
+            self._of_kind(self._table(table, at, _MIX_KEYS), at, table.get("protocol", content.get("protocol")))
+            for table, at in zip(tables, here, strict=True)
+        )
+
+    def _of_kind(self, values: dict[str, Any], place: Place, protocol: Any) -> Workload:
         kind = values.get("kind", "full")
-        for key in values:
-            if key != "kind" and key not in _WORKLOAD_TAKES[kind]:
-                takes = (
-                    f"it takes {', '.join(_WORKLOAD_TAKES[kind])}" if _WORKLOAD_TAKES[kind] else "it takes no others"
-                )
-                self._problem((*place, "workload", key), f"{key} has no meaning for the workload {kind!r}; {takes}")
+        for key in (key for key in values if key in _WORKLOAD_KEYS and key not in ("kind", *_WORKLOAD_TAKES[kind])):
+            takes = f"it takes {', '.join(_WORKLOAD_TAKES[kind])}" if _WORKLOAD_TAKES[kind] else "it takes no others"
+            self._problem((*place, key), f"{key} has no meaning for the workload {kind!r}; {takes}")
+        if objection := kind_objection(kind, protocol):
+            self._problem((*place, "kind"), f"kind: {objection}")
         return Workload(**values)
 
     def _fault(self, content: dict[str, Any], place: Place) -> Fault:
@@ -539,11 +567,18 @@ def _test_values(test: Test) -> dict[str, Any]:
             values[key] = format_duration(getattr(test, key))
     if test.barrier:
         values["barrier"] = True
-    files = {key: value for key, value in (("list", test.files.list), ("dir", test.files.dir)) if value is not None}
+    values |= _protocol_values(test)
+    if test.verify:
+        values["verify"] = True
+    named = (("list", test.files.list), ("dir", test.files.dir), ("write", test.files.write))
+    files = {key: value for key, value in named if value is not None}
     if files:
         values["files"] = files
     values["who"] = {"clients": _choice_value(test.who.clients), "slots": test.who.slots}
-    values["workload"] = _workload_values(test.workload)
+    if test.mix:
+        values["mix"] = [{"weight": one.weight} | _workload_values(one) | _protocol_values(one) for one in test.mix]
+    else:
+        values["workload"] = _workload_values(test.workload)
     if test.faults:
         values["fault"] = [
             {"at": format_duration(fault.at), "do": fault.do}
@@ -553,6 +588,10 @@ def _test_values(test: Test) -> dict[str, Any]:
             for fault in test.faults
         ]
     return values
+
+
+def _protocol_values(of: Test | Workload) -> dict[str, Any]:
+    return ({"protocol": of.protocol} if of.protocol else {}) | ({"port": of.port} if of.port else {})
 
 
 def _workload_values(workload: Workload) -> dict[str, Any]:

@@ -78,10 +78,11 @@ def request_seconds(workload: Workload, size: float) -> float:
 
 def preview_test(test: Test, *, servers: int, files: Sequence[File], clients: int = 1) -> Preview:
     """The figures of a test with this number of servers and clients. `files` may be empty if not known yet."""
-    workload = test.workload
     # Each file by itself: a read of the mean file size is not the mean of the reads.
-    asked = _mean([request_bytes(workload, file.size) for file in files] or [request_bytes(workload, 0)])
-    one = _mean([request_seconds(workload, file.size) for file in files] or [request_seconds(workload, 0)])
+    sizes = [file.size for file in files] or [0]
+    weighed = [(workload, workload.weight) for workload in test.workloads]
+    asked = _mean_of([(_mean([request_bytes(one, size) for size in sizes]), weight) for one, weight in weighed])
+    one = _mean_of([(_mean([request_seconds(one, size) for size in sizes]), weight) for one, weight in weighed])
     total = test.files_per_server * servers
     last = test.round_size(test.rounds)
     seconds = 0.0
@@ -108,6 +109,15 @@ def offered_rate(requests: int, per_round: int, wait: float) -> float | None:
     servers are. None if nothing limits it: one round, or no wait."""
     waits = (-(-requests // per_round) - 1) * wait
     return requests / waits if waits > 0 else None
+
+
+def slowest(test: Test, size: float) -> float:
+    """Rough time of the slowest kind of request of a test, with a file of `size` bytes."""
+    return max(request_seconds(workload, size) for workload in test.workloads)
+
+
+def _mean_of(weighed: Sequence[tuple[float, int]]) -> float:
+    return math.fsum(value * weight for value, weight in weighed) / sum(weight for _, weight in weighed)
 
 
 def _mean(values: Sequence[float]) -> float:

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
+from agent.messages import PORTS
 from gui.campaign.plan import Choice, Labelled
 from shoveler.values.addresses import host_port, without_secret
 
@@ -21,7 +22,7 @@ class SelectionError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Server:
-    """A server that can be used. `url` is ``root://HOST:PORT``."""
+    """A server that can be used. `url` is ``root://HOST:PORT``, or ``roots``, ``http`` or ``https``."""
 
     name: str
     url: str
@@ -44,7 +45,8 @@ def name_order(name: str) -> list[tuple[int, int | str]]:
 
 
 def normal_url(url: str) -> str:
-    """``root://HOST:PORT`` without a slash behind it; port 1094 when none is named. Raises SelectionError.
+    """``root://HOST:PORT`` without a slash behind it, with the usual port when none is named; also ``roots``,
+    ``http`` and ``https``. Raises SelectionError.
 
     User and path are refused: each request logs in under its own tag, and asks for the path that the plan draws."""
     try:
@@ -52,10 +54,10 @@ def normal_url(url: str) -> str:
         host, port = parts.hostname, parts.port
     except ValueError:
         parts, host, port = urlsplit(""), None, None
-    if parts.scheme not in ("root", "roots") or not host or port == 0:
+    if parts.scheme not in PORTS or not host or port == 0:
         shown = without_secret(url.partition("?")[0])[:80]
         raise SelectionError(f"{shown!r} is not the URL of an XRootD server; write root://HOST:PORT.")
-    normal = f"{parts.scheme}://{host_port(host, port or 1094)}"
+    normal = f"{parts.scheme}://{host_port(host, port or PORTS[parts.scheme])}"
     if "@" in parts.netloc:
         raise SelectionError(
             f"The URL of server {normal} names a user; leave it out, as each request logs in under its own tag."

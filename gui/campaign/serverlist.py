@@ -15,6 +15,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
+from agent.messages import PORTS
 from gui.campaign.selection import SelectionError, Server, normal_url
 from shoveler.values.addresses import host_port, without_secret
 
@@ -119,8 +120,8 @@ def _server(word: str) -> Server:
         raise SelectionError(f"{without_secret(word)[:80]!r} is not an address; write root://HOST:PORT.")
     url = normal_url(word if "://" in word else f"root://{word}")
     parts = urlsplit(url)
-    host, port = parts.hostname or "", parts.port or 1094
-    return Server(host if port == 1094 else host_port(host, port), url)
+    host, port = parts.hostname or "", parts.port or PORTS[parts.scheme]
+    return Server(host if port == PORTS[parts.scheme] else host_port(host, port), url)
 
 
 def _looks_like_address(word: str) -> bool:

@@ -54,6 +54,8 @@ class AgentView:
     version: str = ""
     platform: str = ""
     xrootd: str = ""
+    curl: str = ""
+    """Version of libcurl, of a client that can make HTTP requests."""
     server: str = ""
     pid: int = 0
     cpus: int = 0

@@ -256,6 +256,7 @@ class Sessions:
             version=details.version,
             platform=details.platform,
             xrootd=details.xrootd,
+            curl=details.curl,
             server=details.server,
             pid=details.pid,
             cpus=details.cpus,

@@ -89,6 +89,13 @@ def unsent(agent: AgentView) -> int:
     return max(0, agent.journal_last - agent.journal_stored)
 
 
+def libraries(agent: AgentView) -> str:
+    """What an agent makes its requests with, or sits beside."""
+    known = [f"XRootD {agent.xrootd}"] if agent.xrootd else []
+    known += [f"libcurl {agent.curl}"] if agent.curl else []
+    return ", ".join(known) or f"XRootD {UNKNOWN}"
+
+
 def agent_facts(agent: AgentView, trail: Trail, progress: RunProgress | None, now: float) -> list[AgentFact]:
     """What is known of it; what was not reported is unknown."""
     live = agent.live
@@ -96,7 +103,7 @@ def agent_facts(agent: AgentView, trail: Trail, progress: RunProgress | None, no
     rows = [
         AgentFact("State", state),
         AgentFact("Host", ", ".join(part for part in (agent.host, agent.platform) if part) or UNKNOWN),
-        AgentFact("Version", f"{agent.version or UNKNOWN}, XRootD {agent.xrootd or UNKNOWN}"),
+        AgentFact("Version", f"{agent.version or UNKNOWN}, {libraries(agent)}"),
         AgentFact("Key", "the shared key" if agent.shared_key else agent.kid),
         AgentFact("Labels", ", ".join(agent.labels) or UNKNOWN),
         AgentFact("Address", agent.address or UNKNOWN),

@@ -81,5 +81,5 @@ def totals(plan: Plan, servers: Iterable[Server], files: Iterable[File], clients
         requests += preview.files * test.repeats
         volume += preview.bytes * test.repeats
         seconds += preview.seconds + plan.settle * test.repeats
-    unknown = not given and any(test.workload.kind != "write" for test in plan.tests)
+    unknown = not given and any(test.reads for test in plan.tests)
     return PlanTotals(len(plan.tests), repeats, requests, None if unknown else volume, seconds)

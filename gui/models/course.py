@@ -5,13 +5,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import msgspec
+
 from agent.messages import Workload
+from gui.campaign.mix import workload_words
 from gui.models import figures
 from gui.models.faults import Met
 from gui.models.verdicts import verdict_state
 from gui.reconcile import Course, CourseStage, StageState, Sure, sentence
 from gui.reconcile.facts import Fault
-from gui.store import RecordEntry, RequestState, VerdictKind
+from gui.report import numbers
+from gui.store import RecordEntry, RequestEntry, RequestState, VerdictKind
 
 STAGES: dict[str, tuple[str, str]] = {
     "client": ("client", "client"),
@@ -201,8 +205,10 @@ def _facts(course: Course) -> list[Fact]:
             "Test, repeat, round",
             f"{course.repeat.test_number}, repeat {course.repeat.number}, round {request.round}",
         ),
-        Fact("Workload", f"{workload_words(course.spec.workload)}, {figures.count(request.asked)} B"),
+        Fact("Workload", f"{workload_words(_workload(course))}, {figures.count(request.asked)} B"),
     ]
+    if took := _took(request):
+        facts.append(Fact("Time", took))
     if process is not None:
         others = f"Told apart from {course.shared} other{'s' if course.shared > 1 else ''} by"
         facts.append(
@@ -217,15 +223,19 @@ def _facts(course: Course) -> list[Fact]:
     return facts
 
 
-def workload_words(workload: Workload) -> str:
-    """What is done with each file, in a word or two."""
-    return {
-        "full": "full file",
-        "range": "one range",
-        "vector": "vector read",
-        "long": "long reading",
-        "write": "write",
-    }[workload.kind]
+def _took(request: RequestEntry) -> str:
+    """How long the phases of a request took, as far as they are known."""
+    named = zip(("name", "connect", "TLS", "open", "first byte"), msgspec.structs.astuple(request.phases), strict=True)
+    words = [f"{name} {numbers.latency(seconds)}" for name, seconds in named if seconds]
+    if words and request.t_open and request.t_close:
+        words.append(f"whole {numbers.latency(max(0.0, request.t_close - request.t_open))}")
+    return ", ".join(words)
+
+
+def _workload(course: Course) -> Workload:
+    """That of its request; a test that came in an old bundle may lack it."""
+    workloads = course.spec.workloads
+    return workloads[course.request.share] if course.request.share < len(workloads) else workloads[0]
 
 
 def _short(sid: str) -> str:

@@ -41,6 +41,7 @@ NAMES = {
     "t": "since",
     "run": "of run",
     "do": "what",
+    "curl": "libcurl",
 }
 MOMENTS = ("t", "until")
 ORDER = (

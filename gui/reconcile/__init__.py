@@ -19,7 +19,8 @@ counted, *got* the bytes that the client received, *recorded* the bytes in the r
 - `breakdown`: what is not matched, by cause, server, time and error.
 - `course`: one request stage by stage, for display.
 - `evidence`: what the daemons reported, combined; `trail`: what is kept of it; `gather`: reads it from the database.
-- `live`: incremental counts. `rollup`: figures by server. `behaviours`: known ways in which servers count differently.
+- `live`: incremental counts. `rollup`: figures by server; `shares`: by workload, with the phases of requests.
+- `behaviours`: known ways in which servers count differently.
 """
 
 from gui.reconcile.behaviours import sentence
@@ -52,6 +53,7 @@ from gui.reconcile.ladder import Known, Ladder, Rung, climb, injected_first
 from gui.reconcile.live import LiveCounts, LiveServer, LiveTotals
 from gui.reconcile.rollup import ServerFigures, by_server, newest, restate, run_figures
 from gui.reconcile.scoring import ladder_of, rescore_late, score
+from gui.reconcile.shares import ShareFigures, by_share
 from gui.reconcile.speed import Speed, chance_of_percentile, read_speed
 from gui.reconcile.standing import STATES, Standing, standing, summary
 from gui.reconcile.timing import Latency, Moment, ServerTiming, Timing, time_test
@@ -86,6 +88,7 @@ __all__ = [
     "ServerFigures",
     "ServerTiming",
     "Share",
+    "ShareFigures",
     "Speed",
     "Stage",
     "StageState",
@@ -97,6 +100,7 @@ __all__ = [
     "achieved_rate",
     "break_down",
     "by_server",
+    "by_share",
     "chance",
     "chance_of_means",
     "chance_of_percentile",

@@ -250,7 +250,7 @@ def _keyed(report: RunReport) -> dict[tuple[Any, ...], TestReport]:
     keyed: dict[tuple[Any, ...], TestReport] = {}
     for test in report.tests:
         spec = test.entry.spec
-        ask = (spec.name, spec.servers, spec.files_per_server, spec.per_round, spec.workload)
+        ask = (spec.name, spec.servers, spec.files_per_server, spec.per_round, spec.workloads)
         keyed[(*ask, sum(1 for known in keyed if known[:-1] == ask))] = test
     return keyed
 

@@ -16,11 +16,13 @@ from gui.reconcile import (
     Conclusion,
     Latency,
     ServerFigures,
+    ShareFigures,
     Speed,
     TestFigures,
     Timing,
     break_down,
     by_server,
+    by_share,
     figures,
     injected_losses,
     places,
@@ -84,6 +86,8 @@ class TestReport:
     """None when it was not asked for."""
     latency: Latency | None = None
     """How long its requests took; None when none has ended, or when neither timing nor speed was asked for."""
+    shares: tuple[ShareFigures, ...] = ()
+    """Its workloads, if timing was asked for."""
 
     __test__ = False
 
@@ -171,6 +175,7 @@ def build(
                 timed,
                 times,
                 timed.latency if timed else times.latency if times and times.times else None,
+                tuple(by_share(store, [r.newest.id for r in mine if r.newest])) if timing else (),
             )
         )
     newest = [r.newest for test in tests for r in test.repeats if r.newest]

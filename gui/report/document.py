@@ -7,7 +7,8 @@ from typing import Any
 
 import msgspec
 
-from gui.reconcile import Breakdown, Conclusion, TestFigures, Timing
+from agent.messages import Phases
+from gui.reconcile import Breakdown, Conclusion, ShareFigures, TestFigures, Timing
 from gui.report.content import MAX_ODD, RunReport, TestReport
 from gui.report.table import remarks_of, values_of
 from gui.report.words import to_json
@@ -46,6 +47,7 @@ class Test(msgspec.Struct, frozen=True):
     repeats: tuple[Repeat, ...]
     not_matched: Breakdown
     timing: Timing | None
+    workloads: tuple[ShareFigures, ...] = ()
 
 
 class Server(msgspec.Struct, frozen=True):
@@ -76,7 +78,8 @@ class Server(msgspec.Struct, frozen=True):
 
 
 class Request(msgspec.Struct, frozen=True):
-    """A request. Times are Unix seconds by the hub's clock, `verdict` and `state` words of docs/results.md."""
+    """A request. Times are Unix seconds by the hub's clock, `verdict` and `state` words of docs/results.md; `share` is
+    the place of its workload in the test's mix."""
 
     id: int
     test: int
@@ -107,6 +110,8 @@ class Request(msgspec.Struct, frozen=True):
     readv_ops: int
     write_ops: int
     reached: str
+    share: int
+    phases: Phases
     accesses: int | None
     recorded_read: int | None
     recorded_readv: int | None
@@ -209,4 +214,5 @@ def _test(test: TestReport) -> Test:
         repeats=tuple(Repeat(one.repeat, one.scorings) for one in test.repeats),
         not_matched=test.odd,
         timing=test.timing,
+        workloads=test.shares,
     )

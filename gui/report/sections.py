@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from gui.reconcile import Loss, ServerFigures, ServerTiming, Timing, sentence
+from gui.campaign.mix import workload_words
+from gui.reconcile import Loss, ServerFigures, ServerTiming, ShareFigures, Timing, sentence
 from gui.report import numbers
 from gui.report.content import MAX_ODD, RunReport, TestReport
 from gui.report.palette import STATUS
@@ -88,6 +89,7 @@ def sections(report: RunReport) -> list[Section]:
         Section("Result", tuple(_results(report))),
         Section("What is not matched", tuple(_odd(report))),
         Section("Over time", tuple(_over_time(report))),
+        Section("Workloads", tuple(_workloads(report))),
         Section("Latency and throughput", tuple(_timings(report))),
         Section("Servers", tuple(_servers(report.servers))),
         Section(f"Requests that are not matched ({report.odd_total:,})", tuple(_requests(report))),
@@ -231,6 +233,66 @@ def _over_time(report: RunReport) -> Iterable[Part]:
             picture = converging(f"{name_of(test)}, repeat {repeat.repeat.number}", repeat, report.markers)
             if picture is not None:
                 yield picture
+
+
+# ---- workloads
+
+
+def _workloads(report: RunReport) -> Iterable[Part]:
+    """Each workload of a mix by itself, and how long the phases of requests took, where they are known."""
+    mixed = [test for test in report.tests if len(test.shares) > 1]
+    if mixed:
+        heads = (
+            Head("Test"), Head("Workload", True), Head("Weight"), Head("Requested"), Head("Recorded"), Head("Success"),
+            Head("Missing"), Head("Late"), Head("Wrong"), Head("Dup."), Head("Client failed"), Head("Asked"),
+            Head("Recorded"),
+        )  # fmt: skip
+        yield Grid(heads, tuple(_share(test, one) for test in mixed for one in test.shares))
+    phased = [(test, one) for test in report.tests for one in test.shares if one.phases.keys() - {"total"}]
+    if phased:
+        yield Paragraph(
+            "Median and 95th percentile of the phases of requests without error. A name is looked up, and a connection "
+            "made, only for the first request of a session tag; the first byte counts from the request's beginning."
+        )
+        phase_heads = (Head("Test"), Head("Workload", True), *(Head(title) for title in _PHASES.values()))
+        yield Grid(phase_heads, tuple(_phases(test, one) for test, one in phased))
+
+
+_PHASES = {
+    "name": "Name", "connect": "Connect", "tls": "TLS", "open": "Open", "first": "First byte", "total": "Whole request",
+}  # fmt: skip
+
+
+def _share(test: TestReport, one: ShareFigures) -> tuple[Cell, ...]:
+    workload = test.entry.spec.workloads[one.share] if one.share < len(test.entry.spec.workloads) else None
+    return (
+        Cell(str(test.entry.number)),
+        Cell(workload_words(workload) if workload else numbers.UNKNOWN),
+        Cell(str(workload.weight) if workload else numbers.UNKNOWN),
+        *(Cell(numbers.count(value)) for value in (one.requested, one.recorded)),
+        Cell(numbers.success(one.matched + one.late, one.counted), kind="key"),
+        *(
+            faint(numbers.count(value))
+            for value in (one.missing, one.late, one.wrong_bytes, one.duplicate, one.client_failed)
+        ),
+        Cell(numbers.size(one.bytes_asked)),
+        Cell(numbers.size(one.bytes_recorded)),
+    )
+
+
+def _phases(test: TestReport, one: ShareFigures) -> tuple[Cell, ...]:
+    workloads = test.entry.spec.workloads
+    times = (one.phases.get(name) for name in _PHASES)
+    return (
+        Cell(str(test.entry.number)),
+        Cell(workload_words(workloads[one.share]) if one.share < len(workloads) else numbers.UNKNOWN),
+        *(
+            faint(numbers.UNKNOWN)
+            if time is None
+            else Cell(f"{numbers.latency(time.p50)} · {numbers.latency(time.p95)}")
+            for time in times
+        ),
+    )
 
 
 def _timings(report: RunReport) -> Iterable[Part]:

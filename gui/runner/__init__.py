@@ -19,7 +19,8 @@
   is acknowledged when the database has it. `live` puts what clients measure on one time axis with what the database
   counts.
 - `lab` reads a lab's state and breaks things in it; `local_clients` starts agents on this machine.
-- `preflight` checks before a run that everything is in place.
+- `preflight` checks before a run that everything is in place; `identity`: whether requests over HTTP can be recognised.
+- `credentials`: what clients identify themselves with. `refusal`: why a run is not begun.
 
 All blocking work is done in threads: nothing here blocks the event loop, which may be the window's.
 """
@@ -38,7 +39,7 @@ from gui.runner.progress import (
     SamplePoint,
     ServerRow,
 )
-from gui.runner.resolve import RunRefusedError
+from gui.runner.refusal import RunRefusedError
 from gui.runner.session import RunResult
 from gui.runner.workspace import Workspace
 

@@ -20,7 +20,7 @@ from gui.runner.intake import RecordIntake, StatusIntake, on_loop
 from gui.runner.machine import bus_password
 from gui.runner.options import WorkspaceOptions
 from gui.runner.queues import KEPT, queue_of, remember_queue
-from gui.runner.resolve import RunRefusedError
+from gui.runner.refusal import RunRefusedError
 from gui.store import Store
 from shoveler.bus import BusAddress, parse_bus_address
 

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from gui.campaign.doors import may_use_http
 from gui.campaign.plan import Plan
 
 State = Literal["ok", "warning", "failed", "skipped"]
@@ -73,7 +74,8 @@ ITEMS: tuple[Item, ...] = (
     Item(
         "clients",
         "Clients are connected",
-        "A run waits for the clients that its plan names. Each needs the XRootD client library.",
+        "A run waits for the clients that its plan names. Each needs the library of the plan's protocols: the XRootD "
+        "client, or libcurl for HTTP.",
     ),
     Item(
         "clocks",
@@ -127,6 +129,13 @@ ITEMS: tuple[Item, ...] = (
         ("answers",),
     ),
     Item(
+        "identity",
+        "Requests over HTTP can be recognised",
+        "Over HTTP there is no user. Servers from XRootD 5.6.3 on report the User-Agent, which has the session tag. "
+        "For older ones the client reads files that it has written itself, with the tag in their path.",
+        ("answers",),
+    ),
+    Item(
         "datagrams",
         "Monitoring datagrams arrive",
         "The question of before makes each server send datagrams. A shoveler counts what it takes by sender.",
@@ -147,14 +156,18 @@ ITEMS: tuple[Item, ...] = (
     ),
     Item("room", "The database has room", "Each request and its record are kept in the workspace.", ("files",)),
 )
-"""All lines, in their order. `faults` is left out for a plan that has none, `lab` where there is none."""
+"""All lines, in their order. `faults` is left out for a plan that has none, `identity` for one that never uses HTTP,
+and `lab` where there is none."""
 
 
 def items_of(plan: Plan, *, lab: bool = False) -> tuple[Item, ...]:
     """The lines for a plan, in a workspace with a lab or without."""
-    left_out = {"faults"} if not any(test.faults for test in plan.tests) else set()
-    left_out |= set() if lab else {"lab"}
-    return tuple(item for item in ITEMS if item.name not in left_out)
+    out = {
+        "faults": not any(test.faults for test in plan.tests),
+        "identity": not any(map(may_use_http, plan.tests)),
+        "lab": not lab,
+    }
+    return tuple(item for item in ITEMS if not out.get(item.name))
 
 
 def in_order(names: Iterable[str], items: Sequence[Item]) -> tuple[Item, ...]:

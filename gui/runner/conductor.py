@@ -9,7 +9,7 @@ import msgspec
 from gui.campaign.planfile import PlanError, parse_plan
 from gui.hub import Command, CommandRefusedError
 from gui.runner.driver import HandedOverError
-from gui.runner.resolve import RunRefusedError
+from gui.runner.refusal import RunRefusedError
 from gui.runner.runs import Runs
 
 

@@ -26,6 +26,8 @@ class ResolvedTest:
     servers: list[Server]
     clients: list[Client] = field(default_factory=list)
     files: tuple[File, ...] = ()
+    own: frozenset[str] = frozenset()
+    """Servers (URLs) at which requests over HTTP are recognised by their path: the files are the client's own."""
 
 
 class Handed(NamedTuple):

@@ -8,11 +8,13 @@ from collections import Counter, deque
 from collections.abc import Mapping, Sequence
 
 from agent.messages import Abort, EndRepeat, Round, StartRepeat
+from gui.campaign.doors import protocols_of
 from gui.campaign.holdups import HeldUp, Relieved
 from gui.campaign.limits import request_limit
 from gui.campaign.repeat import WATCH_SECONDS, AbortJobs, BeginSettling, Command, End, HandOut, Note, Start, State
 from gui.campaign.settle import ALIVE, Settle, Settled, SettleView
 from gui.runner.consume import Drain
+from gui.runner.credentials import Credentials
 from gui.runner.current import CurrentRepeat, Handed
 from gui.runner.events import Event, Events, HandOver, apply
 from gui.runner.host import Host
@@ -33,8 +35,9 @@ class HandedOverError(Exception):
 class Driver:
     """Drives one run: `drive` each repeat, then `settle` it. `hurry` ends a settling; `limit` is the plan's."""
 
-    def __init__(self, host: Host, board: Board, events: Events, *, limit: float) -> None:
+    def __init__(self, host: Host, board: Board, events: Events, credentials: Credentials, *, limit: float) -> None:
         self.hurry = False
+        self._credentials = credentials
         self._host = host
         self._hub = host.hub
         self._board = board
@@ -82,17 +85,10 @@ class Driver:
 
     async def _carry_out(self, repeat: CurrentRepeat, commands: list[Command]) -> None:
         waiting = deque(commands)
-        test = repeat.resolved.test
         while waiting:
             match waiting.popleft():
                 case Start(clients):
-                    order = StartRepeat(
-                        job=repeat.job,
-                        workload=test.workload,
-                        slots=test.who.slots,
-                        timeout=test.timeout,
-                        request_timeout=request_limit(test, repeat.resolved.files),
-                    )
+                    order = await self._order(repeat)
                     for client in clients:
                         self._hub.send(client, order)
                 case HandOut(number, clients, parts):
@@ -112,6 +108,20 @@ class Driver:
                     self._tell_of_server(repeat, command)
                 case BeginSettling():
                     pass  # `drive` sees it in the state
+
+    async def _order(self, repeat: CurrentRepeat) -> StartRepeat:
+        """What clients are told of a repeat. Raises RunRefusedError."""
+        test, servers = repeat.resolved.test, repeat.resolved.servers
+        return StartRepeat(
+            job=repeat.job,
+            workload=test.workloads[0],
+            slots=test.who.slots,
+            timeout=test.timeout,
+            request_timeout=request_limit(test, repeat.resolved.files),
+            mix=list(test.workloads) if test.mix else [],
+            protocols=protocols_of(test, servers),
+            auth=await self._credentials.read(servers),
+        )
 
     def _tell_of_server(self, repeat: CurrentRepeat, command: HeldUp | Relieved) -> None:
         """Show a server that does not answer as a problem while it lasts; the run stores when and for how long."""

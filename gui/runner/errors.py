@@ -15,7 +15,7 @@ from gui.runner.local_clients import LocalClientsError
 from gui.runner.notes import NoteError
 from gui.runner.rechecking import UnderWayError
 from gui.runner.record_file import RecordFileError
-from gui.runner.resolve import RunRefusedError
+from gui.runner.refusal import RunRefusedError
 from gui.runner.secrets import SecretsError
 from gui.runner.settings import SettingsError
 from gui.store import StoreError

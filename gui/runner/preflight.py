@@ -15,14 +15,16 @@ import inspect
 import shutil
 import time
 from collections import Counter
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
+from urllib.parse import urlsplit
 
-from agent.messages import Probe, Probed
+from agent.messages import HTTP, Probe, Probed
 from gui.campaign.catalogue import CatalogueError
+from gui.campaign.doors import Door, doors_of, long_over_http, may_use_http
 from gui.campaign.plan import File, Plan, Test, Who
-from gui.campaign.preview import Preview, preview_test, request_seconds
+from gui.campaign.preview import Preview, preview_test, slowest
 from gui.campaign.selection import (
     Client,
     SelectionError,
@@ -35,9 +37,12 @@ from gui.campaign.selection import (
 from gui.hub import AgentView
 from gui.runner import lasting
 from gui.runner.checklist import Check, Fix, Item, State, in_order, items_of
+from gui.runner.credentials import Credentials
+from gui.runner.identity import Identity, identify
 from gui.runner.lab import LabMissingError, cannot
 from gui.runner.probes import ProbeError
-from gui.runner.resolve import Catalogues, RunRefusedError, address_of, present_clients, reached_twice
+from gui.runner.refusal import RunRefusedError
+from gui.runner.resolve import Catalogues, address_of, present_clients, reached_twice
 from gui.runner.workspace import Workspace
 from shoveler.service import CollectorStatus, ShovelerStatus
 from shoveler.values.quantities import about_duration, about_size, format_duration
@@ -86,7 +91,9 @@ class Preflight:
         self._servers: dict[str, Server] = {}
         self._files: dict[str, File] = {}
         self._tests: list[tuple[Test, list[Server], tuple[File, ...]]] = []
-        self._answers: dict[str, list[Probed]] = {}
+        self._answers: dict[tuple[str, Door], list[Probed]] = {}
+        """What each server said at each of its doors."""
+        self._credentials = Credentials(workspace.lab)
         self._before: dict[str, int] = {}
         self._asked = False
 
@@ -141,13 +148,14 @@ class Preflight:
                 return _check(item, "failed", text, remedy, figure=figure, fixes=fixes)
             found.update((client.id, client) for client in chosen)
         self._clients = list(found.values())
-        without = [view.name for view in self._views() if not view.xrootd]
-        figure = f"{len(found) - len(without)} of {len(found)}"
-        if without:
-            text = f"{len(without)} of {len(found)} clients have no XRootD client library."
-            remedy = "Install it there: pip install 'xrootd-tally[xrootd]'."
-            copy = Fix("copy", "Copy the command", "pip install 'xrootd-tally[xrootd]'")
-            return _check(item, "failed", text, remedy, tuple(without), figure=figure, fixes=(copy,))
+        for extra, library, without in self._lacking():
+            figure = f"{len(found) - len(without)} of {len(found)}"
+            text = f"{len(without)} of {len(found)} clients have no {library}."
+            command = f"pip install 'xrootd-tally[{extra}]'"
+            copy = Fix("copy", "Copy the command", command)
+            remedy = f"Install it there: {command}."
+            return _check(item, "failed", text, remedy, without, figure=figure, fixes=(copy,))
+        figure = f"{len(found)} of {len(found)}"
         text = f"{_plural(len(found), 'client')}: {_some(c.name for c in self._clients)}."
         return _check(item, "ok", text, figure=figure)
 
@@ -158,6 +166,19 @@ class Preflight:
         if self._workspace.local_clients is not None:
             return (AGAIN,), "The clients of the lab are being started on this machine; measure again."
         return (AGAIN,), "Start clients for the lab on this machine: --local-clients 2."
+
+    def _lacking(self) -> Iterator[tuple[str, str, tuple[str, ...]]]:
+        """For each library that the plan needs and clients lack: the extra that has it, its name, and the clients."""
+        tests, views = self._plan.tests, self._views()
+        over_http = [may_use_http(test) for test in tests]
+        only_http = all(
+            http and all(one.protocol in HTTP for one in test.workloads)
+            for http, test in zip(over_http, tests, strict=True)
+        )
+        if not only_http and (without := tuple(view.name for view in views if not view.xrootd)):
+            yield "xrootd", "XRootD client library", without
+        if any(over_http) and (without := tuple(view.name for view in views if not view.curl)):
+            yield "http", "libcurl", without
 
     def _use_ready(self, ready: Sequence[Client]) -> Fix:
         """Run with the clients that are up, this once."""
@@ -316,7 +337,11 @@ class Preflight:
         if not self._servers:
             return _check(item, "skipped", "The servers are not known.")
         lists = Catalogues(
-            self._workspace.probes, self._workspace.lab, text=self._files_text, directory=self._directory
+            self._workspace.probes,
+            self._workspace.lab,
+            self._credentials,
+            text=self._files_text,
+            directory=self._directory,
         )
         found = []
         try:
@@ -345,26 +370,31 @@ class Preflight:
         paths = [file.path for file in _spread(list(self._files.values()), FILES_PROBED)]
         failed: dict[str, str] = {}
         took: dict[str, float] = {}
+        try:
+            auth = await self._credentials.read(self._servers.values())
+        except RunRefusedError as error:
+            return _check(item, "failed", str(error), "Take the lab down and up again.")
 
-        async def look(place: int, server: Server) -> None:
+        async def look(place: int, server: Server, door: Door) -> None:
             client = self._clients[place % len(self._clients)]
+            where = _where(server, door)
             async with few:
                 begun = time.monotonic()
+                question = Probe(0, server.url, paths, timeout=10.0, protocol=door.protocol, port=door.port, auth=auth)
                 try:
-                    question = Probe(id=0, server=server.url, paths=paths, timeout=10.0)
                     parts = [part async for part in self._workspace.probes.ask(client, question)]
                 except ProbeError as error:
-                    failed[server.url] = f"{server.name}: {error}"
+                    failed[server.url] = f"{where}: {error}"
                     return
-            took[server.name] = time.monotonic() - begun
-            self._answers[server.url] = parts
+            took[where] = time.monotonic() - begun
+            self._answers[server.url, door] = parts
             silent = next((part for part in parts if not part.answering or part.error), None)
             if silent is not None:
-                failed[server.url] = f"{server.name} ({server.url}): {silent.error or 'no answer'}"
+                failed[server.url] = f"{where} ({server.url}): {silent.error or 'no answer'}"
 
         async with asyncio.TaskGroup() as tasks:
-            for place, server in enumerate(self._servers.values()):
-                tasks.create_task(look(place, server), name=f"look at {server.name}")
+            for place, (server, door) in enumerate(self._doors()):
+                tasks.create_task(look(place, server, door), name=f"look at {server.name}")
         figure = f"{len(self._servers) - len(failed)} of {len(self._servers)}"
         if failed:
             text = f"{len(failed)} of {len(self._servers)} servers do not answer."
@@ -374,16 +404,54 @@ class Preflight:
         versions = Counter(parts[0].xrootd for parts in self._answers.values() if parts and parts[0].xrootd)
         kinds = ", ".join(sorted(versions)) or "version unknown"
         slowest = max(took, key=lambda name: took[name])
-        text = f"{_plural(len(self._answers), 'server')}, XRootD {kinds}; slowest {slowest}, {_ms(took[slowest])}."
+        text = f"{_plural(len(self._servers), 'server')}, XRootD {kinds}; slowest {slowest}, {_ms(took[slowest])}."
         return _check(item, "ok", text, figure=figure)
+
+    def _doors(self) -> list[tuple[Server, Door]]:
+        """Every server with every door at which the plan asks it."""
+        found = (
+            (self._servers[server.url], door)
+            for test, servers, _ in self._tests
+            for server in servers
+            for door in doors_of(test, server.url)
+        )
+        return list({(server.url, door): (server, door) for server, door in found}.values())
+
+    async def _look_at_identity(self, item: Item) -> Check:
+        if not self._answers or not self._clients:
+            return _check(item, "skipped", "No server has answered.")
+        found: dict[str, Identity] = {}
+        try:
+            auth = await self._credentials.read(self._servers.values())
+        except RunRefusedError as error:
+            return _check(item, "failed", str(error), "Take the lab down and up again.")
+        for test, servers, _ in self._tests:
+            if text := long_over_http(test, servers):
+                return _check(item, "failed", text, "Change the workload or the protocol in the plan.")
+            for one in await identify(self._workspace.probes, self._clients, test, servers, auth):
+                if one.problem or one.server.url not in found:
+                    found[one.server.url] = one
+        bad = [one for one in found.values() if one.problem]
+        figure = f"{len(found) - len(bad)} of {len(found)}"
+        if bad:
+            fixes = (AGAIN, *self._leave_out([one.server for one in bad]))
+            remedy = "Let clients write there, or leave these servers out."
+            details = tuple(one.problem for one in bad[1:])
+            return _check(item, "failed", bad[0].problem, remedy, details, figure=figure, fixes=fixes)
+        own = sum(one.own for one in found.values())
+        text = f"By the User-Agent at {_plural(len(found) - own, 'server')}"
+        if own:
+            before = "it is" if own == 1 else "they are"
+            text += f"; at {_plural(own, 'server')} by files of the client's own, since {before} older than 5.6.3"
+        return _check(item, "ok", f"{text}.", figure=figure)
 
     def _look_at_sizes(self, item: Item) -> Check:
         if not self._answers or not self._files:
             return _check(item, "skipped", "There is nothing to compare: no server answered, or no file is known.")
         wrong: list[str] = []
         seen = 0
-        for url, parts in self._answers.items():
-            name = self._servers[url].name
+        for (url, door), parts in self._answers.items():
+            name = _where(self._servers[url], door)
             for part in parts:
                 for file in part.files:
                     seen += 1
@@ -399,7 +467,7 @@ class Preflight:
         if not seen:
             return _check(item, "skipped", "No server has said anything about a file.")
         figure = f"{seen:,}"
-        text = f"{_plural(seen, 'file')} checked on {_plural(len(self._answers), 'server')}; all as stated."
+        text = f"{_plural(seen, 'file')} checked on {_plural(len(self._servers), 'server')}; all as stated."
         return _check(item, "ok", text, figure=figure)
 
     # ---- monitoring
@@ -420,7 +488,8 @@ class Preflight:
         if not any(isinstance(member.status, ShovelerStatus) for member in self._workspace.members()):
             text = "No Tally shoveler has reported, so the datagrams cannot be seen from here."
             return _check(item, "skipped", text, "With other shovelers, check the first records instead.")
-        wanted = Counter([address for url in self._answers if (address := await address_of(url))])
+        urls = dict.fromkeys(url for url, _ in self._answers)
+        wanted = Counter([address for url in urls if (address := await address_of(url))])
         begun = time.monotonic()
         while True:
             now = self.received()
@@ -446,7 +515,7 @@ class Preflight:
         if not self._tests:
             return _check(item, "skipped", "How long files will be open is not known without servers.")
         longest = max(
-            (request_seconds(test.workload, max((f.size for f in files), default=0)) for test, _, files in self._tests),
+            (slowest(test, max((f.size for f in files), default=0)) for test, _, files in self._tests),
             default=0.0,
         )
         await self._ask_for_status()
@@ -534,6 +603,12 @@ def _check(
     line: str = "",
 ) -> Check:
     return Check(item.name, item.title, state, text, remedy, details, figure, fixes, line)
+
+
+def _where(server: Server, door: Door) -> str:
+    """A server's name, with the door if it is not that of its URL."""
+    plain = Door(urlsplit(server.url).scheme)  # type: ignore[arg-type]
+    return server.name if door == plain else f"{server.name} over {door}"
 
 
 def _rate(preview: Preview) -> float:

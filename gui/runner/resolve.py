@@ -11,16 +11,15 @@ from urllib.parse import urlsplit
 from agent.messages import LabState, Probe
 from gui.campaign.around import NO_FILES
 from gui.campaign.catalogue import CatalogueError, parse_list, path_objection
+from gui.campaign.doors import doors_of
 from gui.campaign.plan import File, Test
 from gui.campaign.selection import Client, Server
 from gui.hub import Hub
+from gui.runner.credentials import Credentials
 from gui.runner.lab import lab_files
 from gui.runner.probes import ProbeError, Probes
+from gui.runner.refusal import RunRefusedError
 from shoveler.values.addresses import plain_ip
-
-
-class RunRefusedError(Exception):
-    """A run cannot start; one sentence says why and what to do."""
 
 
 def present_clients(hub: Hub) -> list[Client]:
@@ -81,9 +80,18 @@ class Catalogues:
 
     `text` is the file list, if it came with the plan; otherwise it is read from `directory`."""
 
-    def __init__(self, probes: Probes, lab: LabState | None, *, text: str | None, directory: Path) -> None:
+    def __init__(
+        self,
+        probes: Probes,
+        lab: LabState | None,
+        credentials: Credentials,
+        *,
+        text: str | None,
+        directory: Path,
+    ) -> None:
         self._probes = probes
         self._lab = lab
+        self._credentials = credentials
         self._text = text
         self._directory = directory
         self.remarks: list[str] = []
@@ -93,12 +101,12 @@ class Catalogues:
         """The files of a test; those of a directory as `client` sees them on `server`. None are needed to write.
 
         Raises RunRefusedError or CatalogueError."""
-        if test.workload.kind == "write":
+        if not test.reads:
             return ()
         if test.files.list is not None:
             return await self._listed(test.files.list)
         if test.files.dir is not None:
-            return await self._probed(test.files.dir, server, client)
+            return await self._probed(test, test.files.dir, server, client)
         if self._lab is not None:
             return lab_files(self._lab)
         raise RunRefusedError(NO_FILES)
@@ -108,13 +116,16 @@ class Catalogues:
             return await asyncio.to_thread(parse_list, self._text, name=name)
         return await read_list(self._directory / name)
 
-    async def _probed(self, directory: str, server: Server, client: Client | None) -> tuple[File, ...]:
+    async def _probed(self, test: Test, directory: str, server: Server, client: Client | None) -> tuple[File, ...]:
         if client is None:
             raise RunRefusedError(f"No client is connected that could list {directory} on {server.name}.")
         found: dict[str, int] = {}
         odd: list[str] = []
+        door = doors_of(test, server.url)[0]
+        auth = await self._credentials.read([server])
+        question = Probe(0, server.url, directory=directory, protocol=door.protocol, port=door.port, auth=auth)
         try:
-            async for part in self._probes.ask(client, Probe(id=0, server=server.url, directory=directory)):
+            async for part in self._probes.ask(client, question):
                 if part.error:
                     raise RunRefusedError(f"{directory} on {server.name} cannot be listed: {part.error}")
                 for file in part.files:

@@ -7,7 +7,10 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 
 from agent.messages import Request, Round
+from gui.campaign.assign import Assigned
+from gui.campaign.doors import door_of
 from gui.campaign.draw import Draw, draw_round
+from gui.campaign.mix import Mix
 from gui.campaign.plan import File
 from gui.campaign.preview import DEFAULT_BYTES
 from gui.hub import Roster
@@ -17,7 +20,6 @@ from gui.store import NewRequest, Store
 ROUND_REQUESTS = 5000
 ROUND_BYTES = 2 * 2**20
 """Limits of one Round message, well below what an agent takes."""
-WRITE_DIRECTORY = "/store/write"
 
 
 class Rounds:
@@ -46,21 +48,17 @@ class Rounds:
         new: list[NewRequest] = []
         requests: dict[str, list[Request]] = {}
         for request in assigned:
-            use, tag = request.use, assigner.tag(request)
+            use, share, own = request.use, request.share, request.own
+            tag, size, seed = assigner.tag(request), request.size, request.seed
+            path = _own_path(request, tag, one.test.write_directory) if own else request.path
             new.append(
                 NewRequest(
-                    tag,
-                    request.path,
-                    use.server,
-                    identities[use.agent],
-                    use.slot,
-                    request.size,
-                    request.seed,
-                    round=parts[use.server],
+                    tag, path, use.server, identities[use.agent], use.slot, size, seed, share, round=parts[use.server]
                 )
             )
+            written = one.test.workloads[share].kind == "write"
             requests.setdefault(use.agent, []).append(
-                Request(tag, use.slot, use.server, request.path, request.size, request.seed)
+                Request(tag, use.slot, use.server, path, size, seed, share, own and not written)
             )
         self._store.add_requests(repeat.id, new, time.time())
         return {client: list(split(repeat.job, number, own)) for client, own in requests.items()}
@@ -68,16 +66,26 @@ class Rounds:
     def _draw(self, repeat: CurrentRepeat, place: int, number: int) -> list[Draw]:
         """Part `number` of the requests to the server at this place: the same in whichever round it is asked for."""
         one, test = repeat.resolved, repeat.resolved.test
-        files: Sequence[File] = one.files
+        workloads = test.workloads
         count = test.round_size(number)
-        if test.workload.kind == "write":
-            directory = (test.files.dir or WRITE_DIRECTORY).rstrip("/")
-            size = test.workload.bytes or DEFAULT_BYTES
-            stem = f"{directory}/{self._token}-{one.number}-{repeat.number}-{place + 1}-{number}"
-            files = [File(f"{stem}-{file}", size) for file in range(1, count + 1)]
-        return draw_round(
-            files, count, seed=test.seed, test=one.number, repeat=repeat.number, server=place, number=number
+        stem = f"{test.write_directory}/{self._token}-{one.number}-{repeat.number}-{place + 1}-{number}"
+        new = [File(f"{stem}-{file}", 0) for file in range(1, count + 1)]
+        drawn = draw_round(
+            one.files or new, count, seed=test.seed, test=one.number, repeat=repeat.number, server=place, number=number
         )
+        key = f"{test.seed}/{one.number}/{repeat.number}/{place}"
+        mix = Mix([workload.weight for workload in workloads], key)
+        first = (number - 1) * test.per_round
+        server = one.servers[place].url
+        draws = []
+        for turn, (draw, file) in enumerate(zip(drawn, new, strict=True)):
+            share = mix.share(first + turn)
+            workload = workloads[share]
+            if workload.kind == "write":
+                draw = draw._replace(file=File(file.path, workload.bytes or DEFAULT_BYTES))
+            own = server in one.own and door_of(server, workload).over_http
+            draws.append(draw._replace(share=share, own=own))
+        return draws
 
     def _identity(self, client: str) -> str:
         view = self._roster.find(client)
@@ -92,6 +100,11 @@ def again(repeat: CurrentRepeat, client: str) -> Iterator[Round]:
         by_number.setdefault(handed.number, []).append(handed.request)
     for number, requests in by_number.items():
         yield from split(repeat.job, number, requests)
+
+
+def _own_path(request: Assigned, tag: str, directory: str) -> str:
+    """The path of a client's own file, which has the tag in it. Below it, a tag has each name once (`Assigner`)."""
+    return f"{directory}/{tag}/{request.path.rpartition('/')[2]}"
 
 
 def split(job: str, number: int, requests: Sequence[Request]) -> Iterator[Round]:

@@ -18,7 +18,7 @@ from gui.runner.handover import HandedRun
 from gui.runner.host import Host
 from gui.runner.progress import ProgressFeed, RunProgress
 from gui.runner.publishing import publish_result
-from gui.runner.resolve import RunRefusedError
+from gui.runner.refusal import RunRefusedError
 from gui.runner.session import RunResult, RunSession
 from gui.runner.threads import Threads
 from gui.store import StoreError

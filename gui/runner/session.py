@@ -22,9 +22,11 @@ from pathlib import Path
 from typing import Any
 
 from agent.messages import (
+    HTTP,
     Abort,
 )
 from gui.campaign.assign import Assigner
+from gui.campaign.doors import long_over_http, protocols_of
 from gui.campaign.limits import limits_of
 from gui.campaign.plan import File, Plan, Test
 from gui.campaign.repeat import Repeat
@@ -46,12 +48,14 @@ from gui.reconcile.foreign import KEY as FOREIGN
 from gui.reconcile.foreign import kept as kept_faults
 from gui.runner import lasting
 from gui.runner.checklist import Check, kept
+from gui.runner.credentials import Credentials
 from gui.runner.current import CurrentRepeat, ResolvedTest
 from gui.runner.driver import STATUS_SECONDS, Driver, HandedOverError, not_complete
 from gui.runner.events import Events
 from gui.runner.faults import Faults
 from gui.runner.handover import HandedRun
 from gui.runner.host import Host
+from gui.runner.identity import identify
 from gui.runner.lab import cannot
 from gui.runner.live import Live
 from gui.runner.outlook import Outlook, Work
@@ -60,7 +64,8 @@ from gui.runner.progress import (
     StepState,
 )
 from gui.runner.recorder import Recorder
-from gui.runner.resolve import Catalogues, RunRefusedError, present_clients, reached_twice
+from gui.runner.refusal import RunRefusedError
+from gui.runner.resolve import Catalogues, present_clients, reached_twice
 from gui.runner.snapshots import Board
 from gui.runner.surroundings import kernel_values, server_facts
 from gui.store import ScoringEntry, ServerEntry, StoreError, TestSpec
@@ -110,11 +115,12 @@ class RunSession:
         self._text = text
         self._checks = tuple(checks)
         self._files_text, self._directory = files, directory
-        self._catalogues = Catalogues(host.probes, host.lab, text=files, directory=directory)
+        self._credentials = Credentials(host.lab)
+        self._catalogues = Catalogues(host.probes, host.lab, self._credentials, text=files, directory=directory)
         self._wake = asyncio.Event()
         self._events = Events(self._wake.set)
         self._board = Board(plan, host.hub.roster, host.changed)
-        self._driver = Driver(host, self._board, self._events, limit=plan.settle)
+        self._driver = Driver(host, self._board, self._events, self._credentials, limit=plan.settle)
         self._recorder = Recorder(host.store, self._board, host.blocking, host.problem)
         self._stopping = False
         self._broken = ""
@@ -254,6 +260,7 @@ class RunSession:
             one.clients = await self._clients(one.test)
         for one in resolved:
             one.files = await self._files(one)
+            one.own = await self._identified(one)
         chosen = {server.url: server for one in resolved for server in one.servers}
         for sentence in await reached_twice(chosen.values()):
             self._host.problem("warning", "servers", sentence)
@@ -358,6 +365,19 @@ class RunSession:
                     await self._wake.wait()
             except TimeoutError:
                 raise RunRefusedError(f"Not all clients have connected: still {chosen}.") from None
+
+    async def _identified(self, one: ResolvedTest) -> frozenset[str]:
+        """Servers that are asked over HTTP and report nothing of a client. Raises RunRefusedError."""
+        if text := long_over_http(one.test, one.servers):
+            raise RunRefusedError(text)
+        if not set(HTTP).intersection(protocols_of(one.test, one.servers)):
+            return frozenset()
+        self._board.show("preparing", "asking servers how clients over HTTP are recognised")
+        auth = await self._credentials.read(one.servers)
+        found = await identify(self._host.probes, one.clients, one.test, one.servers, auth)
+        if problem := next((identity.problem for identity in found if identity.problem), ""):
+            raise RunRefusedError(problem)
+        return frozenset(identity.server.url for identity in found if identity.own)
 
     async def _files(self, one: ResolvedTest) -> tuple[File, ...]:
         """The catalogue of a test. Raises RunRefusedError or CatalogueError."""
@@ -515,7 +535,8 @@ def _spec(one: ResolvedTest) -> TestSpec:
         seed=test.seed,
         pass_at=test.pass_at,
         name=test.name,
-        workload=test.workload,
+        workload=test.workloads[0],
+        mix=test.workloads if test.mix else (),
     )
 
 
@@ -549,6 +570,7 @@ def _facts(view: AgentView) -> dict[str, Any]:
         "platform": view.platform,
         "cpus": view.cpus,
         "xrootd": view.xrootd,
+        "curl": view.curl,
         "clock_offset": view.clock_offset,
         "rtt": view.rtt,
     }

@@ -49,7 +49,7 @@ from gui.runner.problems import OLD_SECONDS, ProblemList
 from gui.runner.progress import Problem, ProgressFeed, RunProgress, Severity
 from gui.runner.publishing import Surroundings, publish
 from gui.runner.reception import Reception
-from gui.runner.resolve import RunRefusedError
+from gui.runner.refusal import RunRefusedError
 from gui.runner.retention import Retention
 from gui.runner.runs import Runs
 from gui.runner.session import RunResult

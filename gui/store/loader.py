@@ -24,6 +24,7 @@ import msgspec
 from sqlalchemy import func, insert, select, tuple_, update
 from sqlalchemy.engine import Connection
 
+from agent.messages import HTTP
 from collector.records import SCHEMA, FileRecord
 from gui.store import once, schema
 from gui.store.access import chunks
@@ -72,6 +73,8 @@ _ADD_LOADED = (
 _Key = TypeVar("_Key")
 
 _is_tag = re.compile(r"[a-z][a-z0-9]{7}\Z").match
+_said_as_info = re.compile(r"(?:tally:([a-z][a-z0-9]{7})|tally/\S+ \(([a-z][a-z0-9]{7})\))\Z").match
+"""How a client says its tag: over root, and in the User-Agent."""
 _decode_file = msgspec.json.Decoder(FileRecord).decode
 _decode_any = msgspec.json.Decoder(dict[str, Any]).decode
 _encode = msgspec.json.Encoder().encode
@@ -91,6 +94,7 @@ _said_of = attrgetter(
     "token_org",
     "user_dn",
     "token_subject",
+    "protocol",
     "kind",
     "schema",
 )
@@ -146,11 +150,16 @@ class Group(NamedTuple):
 class Source:
     """Accesses of one session at one server: what they all have in common, computed once for many records."""
 
-    __slots__ = ("begins", "days", "file", "given_up", "origin", "place", "tag")
+    __slots__ = ("begins", "days", "file", "given_up", "nameless", "origin", "place", "said", "tag")
 
-    def __init__(self, file: FileRecord) -> None:
+    def __init__(self, file: FileRecord, in_path: str = "") -> None:
+        """`in_path`: the tag that is in the path of its records."""
         self.file = file
         """The first of its records."""
+        self.said = (in_path, "") if in_path else tags_said(file)
+        """The tags that it may belong to, the likelier one first."""
+        self.nameless = not any(self.said) and (file.protocol is None or file.protocol in HTTP)
+        """The server reports nothing of its client: the tag, if it has one, is in the path of each record."""
         self.place = Place(_storable(file.server_id or "", 64), file.stod, server_of(file))
         self.origin = 0
         """Row id of the server process."""
@@ -263,6 +272,11 @@ def decode(bodies: Iterable[bytes]) -> Batch:
         if source is None:
             source = sources[said] = _unusable(file) or Source(file)
             if isinstance(source, Source):
+                batch.sources.append(source)
+        if source.__class__ is Source and source.nameless and (tag := _tag_in(file.filename)):
+            source = sources.get((said, tag))
+            if source is None:
+                source = sources[said, tag] = Source(file, tag)
                 batch.sources.append(source)
         facts = _facts_of(file)
         if isinstance(source, str):
@@ -440,7 +454,7 @@ class Loader:
         known = self._tags
         if len(known) > _TAGS_REMEMBERED:
             known.clear()
-        named = [(source, *tags_said(source.file)) for source in sources]
+        named = [(source, *source.said) for source in sources]
         unknown = {tag for _, *tags in named for tag in tags if tag not in known and _is_tag(tag)}
         table = schema.tag
         for part in chunks(sorted(unknown), 500):
@@ -732,11 +746,17 @@ def _groups_of(connection: Connection, day: int) -> int:
 
 
 def tags_said(file: FileRecord) -> tuple[str, str]:
-    """The tags that a record may belong to, the likelier one first: its user, and the tag in ``tally:TAG``, for a
-    record whose user is not known (its map datagram was lost)."""
-    info = file.appinfo
-    said = info[6:] if info and info.startswith("tally:") and _is_tag(info[6:]) else ""
-    return file.session_tag or "", said
+    """The tags that a record may belong to, the likelier one first: its user, and the tag in the application info, for
+    a record whose user is not known (its map datagram was lost). Over HTTP the user is none, or the hash of a name."""
+    said = match[match.lastindex or 0] if (match := _said_as_info(file.appinfo or "")) else ""
+    return (said, "") if file.protocol in HTTP else (file.session_tag or "", said)
+
+
+def _tag_in(path: str | None) -> str:
+    """The tag that a client over HTTP has put into the path of its own file, where the server reports nothing else of
+    it: the name of the file's directory."""
+    folder = (path or "").rpartition("/")[0].rpartition("/")[2]
+    return folder if _is_tag(folder) else ""
 
 
 def server_of(file: FileRecord) -> str:

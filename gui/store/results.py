@@ -11,6 +11,7 @@ import msgspec
 from sqlalchemy import ColumnElement, Select, case, delete, func, insert, literal, select, update
 from sqlalchemy.engine import Connection, Row
 
+from agent.messages import Phases
 from gui.store import schema
 from gui.store.engine import Database
 from gui.store.removal import remove_rows
@@ -315,7 +316,20 @@ def _request(row: Row[Any], scored: bool) -> RequestEntry:
         reached=row.reached or "",
         status=row.status,
         error=row.error or "",
+        share=row.share,
+        phases=phases_of(row),
         **(_scored(row) if scored else {}),
+    )
+
+
+def phases_of(row: Row[Any]) -> Phases:
+    """How long the parts of a request took, of a row of its table."""
+    return Phases(
+        row.took_name or 0.0,
+        row.took_connect or 0.0,
+        row.took_tls or 0.0,
+        row.took_open or 0.0,
+        row.took_first or 0.0,
     )
 
 

@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 from msgspec import Struct
 
-from agent.messages import Workload
+from agent.messages import Phases, Workload
 
 RunState = Literal["preparing", "running", "passed", "failed", "inconclusive", "stopped", "aborted", "error"]
 RepeatState = Literal["running", "settling", "settled", "stopped"]
@@ -90,8 +90,15 @@ class TestSpec:
     pass_at: float = 100.0
     name: str = ""
     workload: Workload = field(default_factory=Workload)
+    mix: tuple[Workload, ...] = ()
+    """Several workloads, in place of `workload`."""
 
     __test__ = False  # not something for pytest to collect
+
+    @property
+    def workloads(self) -> tuple[Workload, ...]:
+        """All of them, in the order of a request's `share`."""
+        return self.mix or (self.workload,)
 
     @property
     def total(self) -> int:
@@ -179,6 +186,8 @@ class NewRequest:
     slot: int
     size: int
     seed: int = 0
+    share: int = 0
+    """The place of its workload in the test's mix."""
     round: int = 1
 
 
@@ -313,6 +322,8 @@ class RequestEntry:
     reached: str
     status: int
     error: str
+    share: int = 0
+    phases: Phases = field(default_factory=Phases)
     verdict: VerdictKind | None = None
     accesses: int | None = None
     recorded_read: int | None = None

@@ -43,12 +43,13 @@ _NOTHING_YET = (
     "state", "ok", "read_asked", "read_got", "readv_asked", "readv_got", "written", "read_ops", "readv_ops",
     "write_ops", "status",
 )  # fmt: skip
-_REQUEST = ("repeat_id", "tag_id", "server_id", "match_key", "path", "round", "size", "seed", *_NOTHING_YET)
+_REQUEST = ("repeat_id", "tag_id", "server_id", "match_key", "path", "round", "size", "seed", "share", *_NOTHING_YET)
 _ZEROS = (0,) * len(_NOTHING_YET)
 _STARTED = "UPDATE request SET state = 1, t_started = ? WHERE tag_id = ? AND match_key = ? AND path = ? AND state = 0"
 _DONE = (
     "UPDATE request SET state = ?, ok = ?, t_open = ?, t_close = ?, read_asked = ?, read_got = ?, readv_asked = ?,"
-    " readv_got = ?, written = ?, read_ops = ?, readv_ops = ?, write_ops = ?, reached = ?, status = ?, error = ?"
+    " readv_got = ?, written = ?, read_ops = ?, readv_ops = ?, write_ops = ?, reached = ?, status = ?, error = ?,"
+    " took_name = ?, took_connect = ?, took_tls = ?, took_open = ?, took_first = ?"
     " WHERE tag_id = ? AND match_key = ? AND path = ? AND state < 2"
 )
 
@@ -326,6 +327,7 @@ class RunsPart:
                         r.round,
                         r.size,
                         r.seed,
+                        r.share,
                         *_ZEROS,
                     )
                     for r in requests
@@ -435,6 +437,7 @@ class RunsPart:
                         line.server or None,
                         line.status,
                         line.error or None,
+                        *(seconds or None for seconds in msgspec.structs.astuple(line.phases)),
                         tag_id,
                         key,
                         line.path,
@@ -538,6 +541,7 @@ def _test_values(spec: TestSpec) -> dict[str, Any]:
         "seed": spec.seed,
         "pass_at": spec.pass_at,
         "workload": msgspec.json.encode(spec.workload).decode(),
+        "mix": msgspec.json.encode(spec.mix).decode(),
     }
 
 
@@ -552,6 +556,7 @@ def _test(row: Row[Any]) -> TestEntry:
         row.pass_at,
         row.name,
         msgspec.json.decode(row.workload, type=Workload),
+        msgspec.json.decode(row.mix, type=tuple[Workload, ...]),
     )
     return TestEntry(row.id, row.run_id, row.number, spec)
 

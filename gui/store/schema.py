@@ -162,6 +162,7 @@ test = _table(
     Column("seed", BigInteger, nullable=False),
     Column("pass_at", Double, nullable=False),
     Column("workload", Text, nullable=False, default="{}"),
+    Column("mix", Text, nullable=False, default="[]", server_default="[]"),  # workloads, if there are several
     UniqueConstraint("run_id", "number"),
     keep_ids=True,
 )
@@ -221,9 +222,21 @@ request = _table(
     Column("reached", Text),
     Column("status", BigInteger, nullable=False),
     Column("error", Text),
+    Column(
+        "share", SmallInteger, nullable=False, default=0, server_default="0"
+    ),  # the place of its workload in the mix
+    # Seconds that its parts took (`agent.messages.Phases`); null: there was no such part.
+    Column("took_name", Double),
+    Column("took_connect", Double),
+    Column("took_tls", Double),
+    Column("took_open", Double),
+    Column("took_first", Double),
     Index("ix_request_tag_id_match_key", "tag_id", "match_key"),
     keep_ids=True,
 )
+
+PHASES = tuple(column.name for column in request.columns if column.name.startswith("took_"))
+"""Columns of `agent.messages.Phases`, in its order."""
 
 # ---------------------------------------------------------------- records
 

@@ -31,6 +31,7 @@ from websockets.asyncio.server import ServerConnection, serve
 from websockets.exceptions import ConnectionClosed
 
 from agent import connection, keys
+from agent.lab.authority import Authority, write_private
 from agent.messages import (
     AUDIENCE,
     SUBPROTOCOL,
@@ -316,6 +317,12 @@ class XrootdServer:
     process: subprocess.Popen[bytes]
     monitoring: socket.socket
     """Where its datagrams arrive."""
+    ca: str
+    """The certificate (PEM) of the authority that has signed its own."""
+
+    def over(self, protocol: str) -> str:
+        """Its URL over another protocol: all are at one port."""
+        return f"{protocol}://{self.url.partition('://')[2]}"
 
     def datagrams(self) -> list[bytes]:
         """The monitoring datagrams that have arrived since the last call."""
@@ -357,9 +364,16 @@ def xrootd() -> Iterator[XrootdServer]:
         monitoring.bind(("127.0.0.1", 0))
         monitoring.setblocking(False)
         config = base / "xrootd.cfg"
+        authority = Authority()
+        certificate, key = authority.sign("test", server=True)
+        (base / "ca.pem").write_bytes(authority.certificate)
+        (base / "server.pem").write_bytes(certificate)
+        write_private(base / "server.key", key)
         config.write_text(
             f"all.role server\nxrd.port {port}\noss.localroot {base}/data\nall.export /\n"
             f"all.adminpath {base}/adm\nall.pidpath {base}/adm\nxrootd.async off\n"
+            f"xrd.tls {base}/server.pem {base}/server.key\nxrd.tlsca certfile {base}/ca.pem\n"
+            "xrd.protocol http libXrdHttp.so\nxrootd.chksum adler32\n"
             "xrootd.monitor all flush 1s window 1s ident 1h fstat 1s lfn ops xfr 1 "
             f"dest fstat info user 127.0.0.1:{monitoring.getsockname()[1]}\n"
         )
@@ -382,7 +396,8 @@ def xrootd() -> Iterator[XrootdServer]:
                     assert process.poll() is None, "xrootd ended at start"
                     assert time.monotonic() < deadline, "xrootd does not listen"
                     time.sleep(0.05)
-            yield XrootdServer(f"root://127.0.0.1:{port}", base / "data", process, monitoring)
+            ca = authority.certificate.decode()
+            yield XrootdServer(f"root://127.0.0.1:{port}", base / "data", process, monitoring, ca)
         finally:
             monitoring.close()
             process.send_signal(signal.SIGTERM)

@@ -476,8 +476,9 @@ async def test_without_the_xrootd_package(
     fake = tmp_path_factory.mktemp("fake")
     (fake / "XRootD").mkdir()
     (fake / "XRootD" / "__init__.py").write_text("raise ImportError('no such package')")
-    monkeypatch.setenv("PYTHONPATH", str(fake))
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(fake), os.environ.get("PYTHONPATH", "")]))
     monkeypatch.setattr(client_module, "xrootd_client_version", lambda: "")
+    monkeypatch.setattr(client_module, "curl_version", lambda: "")
     async with agent() as role:
         notice = await hub.next(Notice)
         assert notice.severity == "error"

@@ -26,14 +26,12 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-from agent.messages import Workload
 from gui.campaign.choices import Noun, can_be_typed, choice_text, parse_choice
-from gui.campaign.plan import Choice, Files, Plan, Test, Who
-from gui.widgets.fields import ChoiceField, LargeField, NumberField, WholeField
+from gui.campaign.plan import WRITE_DIRECTORY, Choice, Files, Plan, Test, Who
+from gui.pages.plans.workloads import WorkloadRows
+from gui.widgets.fields import LargeField, NumberField, WholeField
 from gui.widgets.parts import Elided, button, label, segments
 
-KINDS = ("full", "range", "vector", "long", "write")
-UNITS = (("B", 1), ("KiB", 2**10), ("MiB", 2**20), ("GiB", 2**30))
 SOURCES = (("lab", "Of the lab"), ("list", "A list"), ("dir", "A directory"))
 FIELD_OF = {
     "name": "name", "settle": "limits", "test.name": "test_name", "test.servers": "servers",
@@ -41,12 +39,13 @@ FIELD_OF = {
     "test.repeats": "repeats", "test.seed": "repeats", "test.pass_at": "pass_at", "test.timeout": "limits",
     "test.request_timeout": "request_timeout", "test.barrier": "barrier",
     "test.files.list": "files", "test.files.dir": "files", "test.who.clients": "clients", "test.who.slots": "slots",
-    "test.workload.kind": "kind", "test.workload.pause": "pause", "test.workload.bytes": "sizes",
-    "test.workload.chunks": "sizes", "test.workload.reads": "sizes",
+    "test.files.write": "write", "test.verify": "verify", "test.protocol": "kind", "test.port": "kind",
+    "test.mix": "kind",
+    **{f"test.{table}.{key}": "kind" for table in ("workload", "mix")
+       for key in ("weight", "kind", "protocol", "port", "pause", "bytes", "chunks", "reads")},
 }  # fmt: skip
 """The field of this form for each field of a plan file."""
 _NUMBER = re.compile(r"\[\d+\]")
-_TAKES = {"range": "b", "vector": "cb", "long": "rpb", "write": "b"}
 
 
 class TestForm(QWidget):
@@ -99,14 +98,11 @@ class TestForm(QWidget):
         self.path.setMaximumWidth(320)
         self.browse = button("Browse…", action=self._browse)
         self.source_hint = Elided("", "secondary")
-        self.kinds = QButtonGroup(self)
-        self.bytes = LargeField(2**40)
-        self.unit = ChoiceField()
-        self.unit.addItems([name for name, _ in UNITS])
-        self.unit.setFixedWidth(72)
-        self.chunks = WholeField(0, 1024)
-        self.reads = WholeField(0, 1_000_000)
-        self.pause = NumberField(86_400, "s", width=96)
+        self.workloads = WorkloadRows()
+        self.write = QLineEdit()
+        self.write.setFixedWidth(240)
+        self.write.setPlaceholderText(WRITE_DIRECTORY)
+        self.verify = QCheckBox("Compare the bytes with their checksum")
         self.repeats = WholeField(0, 1000)
         self.seed = LargeField(2**53, width=176)
         self.barrier = QCheckBox("All servers begin each round together")
@@ -116,11 +112,6 @@ class TestForm(QWidget):
         self.pass_at = NumberField(100, "%", decimals=2, most_decimals=6)
 
     def _lay_out(self) -> None:
-        self._sized = [self.bytes, self.unit]
-        self._vector = [self.chunks, label("chunks of", "secondary")]
-        self._long = [self.reads, label("reads of", "secondary")]
-        self._paused = [label("with a pause of", "secondary"), self.pause]
-        self._sized_hint = Elided("", "secondary")
         self._row("Name", "name", self.name)
         self._row("Test name", "test_name", self.test_name)
         self._row("Servers", "servers", self.servers, self.choose_servers, self.servers_hint)
@@ -136,9 +127,9 @@ class TestForm(QWidget):
         self._row("Files", "files_per_server", self.files, self.files_hint)
         sources = self._segments(self.sources, SOURCES)
         self._row("From", "files", sources, self.path, self.browse, self.source_hint)
-        self._row("Read", "kind", self._segments(self.kinds, [(kind, kind.capitalize()) for kind in KINDS]))
-        self._row("", "sizes", *self._vector, *self._long, *self._sized, self._sized_hint)
-        self._row("", "pause", *self._paused)
+        self._row("Workload", "kind", self.workloads)
+        self._row("Write to", "write", self.write, Elided("where clients may write", "secondary"))
+        self._row("Check", "verify", self.verify)
         self._row("Repeats", "repeats", self.repeats, label("Seed", "secondary"), self.seed)
         limits = (label("for each call; settle at most", "secondary"), self.settle)
         self._row("Time limits", "limits", self.timeout, *limits)
@@ -149,8 +140,7 @@ class TestForm(QWidget):
         for field, text in (
             (self.wait, "Wait between rounds"), (self.seed, "Seed"), (self.settle, "Settle at most"),
             (self.timeout, "Time limit of a call"), (self.request_timeout, "Time limit of a request"),
-            (self.path, "File list or directory"), (self.bytes, "Size"),
-            (self.unit, "Unit of the size"), (self.chunks, "Chunks"), (self.reads, "Reads"), (self.pause, "Pause"),
+            (self.path, "File list or directory"),
             (self.choose_servers, "Choose servers"), (self.choose_clients, "Choose clients"),
         ):  # fmt: skip
             field.setAccessibleName(text)
@@ -164,19 +154,17 @@ class TestForm(QWidget):
         return segments(*made, group=group)
 
     def _connect(self) -> None:
-        for edit in (self.name, self.test_name, self.servers, self.clients, self.path):
+        for edit in (self.name, self.test_name, self.servers, self.clients, self.path, self.write):
             edit.textEdited.connect(self._changed)
-        wholes = (self.slots, self.per_round, self.files, self.chunks, self.reads, self.repeats)
-        numbers = (
-            self.wait, self.pause, self.timeout, self.request_timeout, self.settle, self.pass_at, self.seed, self.bytes
-        )  # fmt: skip
+        wholes = (self.slots, self.per_round, self.files, self.repeats)
+        numbers = (self.wait, self.timeout, self.request_timeout, self.settle, self.pass_at, self.seed)
         for spin in wholes:
             spin.valueChanged.connect(self._changed)
         for number in numbers:
             number.valueChanged.connect(self._changed)
-        self.unit.currentIndexChanged.connect(self._changed)
         self.barrier.toggled.connect(self._changed)
-        self.kinds.buttonClicked.connect(self._changed)
+        self.workloads.changed.connect(self._changed)
+        self.verify.clicked.connect(self._changed)
         self.sources.buttonClicked.connect(self._changed)
 
     # ---- both ways
@@ -200,13 +188,9 @@ class TestForm(QWidget):
             source = "list" if test.files.list is not None else "dir" if test.files.dir is not None else "lab"
             _check(self.sources, source)
             _set(self.path, test.files.list or test.files.dir or "")
-            _check(self.kinds, test.workload.kind)
-            amount, unit = _split_size(test.workload.bytes)
-            self.bytes.setValue(amount)
-            self.unit.setCurrentIndex(unit)
-            self.chunks.setValue(test.workload.chunks)
-            self.reads.setValue(test.workload.reads)
-            self.pause.setValue(test.workload.pause)
+            self.workloads.fill(test)
+            _set(self.write, test.files.write or "")
+            self.verify.setChecked(test.verify)
             self.repeats.setValue(test.repeats)
             self.seed.setValue(test.seed)
             self.barrier.setChecked(test.barrier)
@@ -216,12 +200,13 @@ class TestForm(QWidget):
             self.pass_at.setValue(test.pass_at)
             self._shown = self._values()
             self._check()
-            self._show_kind()
+            self._show_source()
             self._show_rounds()
             self._show_beyond(plan, test)
 
     def accept(self) -> None:
         """What the form shows is now in the plan."""
+        self.workloads.accept()
         self._shown = self._values()
 
     def plan(self, base: Plan, number: int) -> Plan:
@@ -239,15 +224,14 @@ class TestForm(QWidget):
         )
 
     def _test(self, base: Test) -> Test:
-        was, pick, values = base.workload, self._pick, self._values()
-        kind = pick("kind", was.kind)
-        takes = _TAKES.get(kind, "")
+        pick, values = self._pick, self._values()
         files = base.files
         if values["files"] != self._shown["files"]:
             source, path = values["files"]
             files = {"lab": Files(), "list": Files(list=path), "dir": Files(dir=path)}[source]
         return replace(
-            base,
+            self.workloads.test(base),
+            verify=pick("verify", base.verify),
             name=pick("test_name", base.name),
             servers=self._choice("servers", self.servers, base.servers),
             files_per_server=pick("files_per_server", base.files_per_server),
@@ -259,15 +243,8 @@ class TestForm(QWidget):
             timeout=pick("timeout", base.timeout),
             request_timeout=pick("request_timeout", base.request_timeout),
             barrier=pick("barrier", base.barrier),
-            files=files,
+            files=replace(files, write=pick("write", base.files.write or "") or None),
             who=Who(self._choice("clients", self.clients, base.who.clients), pick("slots", base.who.slots)),
-            workload=Workload(
-                kind=kind,
-                bytes=values["bytes"] if "b" in takes else 0,
-                chunks=values["chunks"] if "c" in takes else 0,
-                reads=values["reads"] if "r" in takes else 0,
-                pause=(pick("pause", was.pause) if was.kind == kind else values["pause"]) if "p" in takes else 0.0,
-            ),
         )
 
     def _values(self) -> dict[str, Any]:
@@ -283,11 +260,8 @@ class TestForm(QWidget):
             "wait": self.wait.value(),
             "files_per_server": self.files.value(),
             "files": (source, self.path.text().strip() if source != "lab" else ""),
-            "kind": _checked(self.kinds),
-            "bytes": self.bytes.whole() * UNITS[self.unit.currentIndex()][1],
-            "chunks": self.chunks.value(),
-            "reads": self.reads.value(),
-            "pause": self.pause.value(),
+            "write": self.write.text().strip(),
+            "verify": self.verify.isChecked(),
             "repeats": self.repeats.value(),
             "seed": self.seed.whole(),
             "barrier": self.barrier.isChecked(),
@@ -335,8 +309,9 @@ class TestForm(QWidget):
         widget = {
             "name": self.name, "test_name": self.test_name, "servers": self.servers, "clients": self.clients,
             "slots": self.slots, "per_round": self.per_round, "files_per_server": self.files, "files": self.path,
-            "sizes": self.bytes, "pause": self.pause, "repeats": self.repeats, "limits": self.timeout,
-            "request_timeout": self.request_timeout, "barrier": self.barrier, "pass_at": self.pass_at,
+            "kind": self.workloads.rows[0].kind, "write": self.write, "verify": self.verify,
+            "repeats": self.repeats, "limits": self.timeout, "request_timeout": self.request_timeout,
+            "barrier": self.barrier, "pass_at": self.pass_at,
         }.get(field)  # fmt: skip
         if widget is not None:
             widget.setFocus()
@@ -372,32 +347,15 @@ class TestForm(QWidget):
 
     def _changed(self) -> None:
         self._check()
-        self._show_kind()
+        self._show_source()
         self._show_rounds()
         self.changed.emit()
 
-    def _show_kind(self) -> None:
-        kind, source = _checked(self.kinds) or "full", self._source()
-        for widgets, on in (
-            (self._sized, kind != "full"),
-            (self._vector, kind == "vector"),
-            (self._long, kind == "long"),
-            (self._paused, kind == "long"),
-            ([self.path], source != "lab"),
-            ([self.browse], source == "list"),
-        ):
-            for widget in widgets:
-                widget.setVisible(on)
+    def _show_source(self) -> None:
+        source = self._source()
+        self.path.setVisible(source != "lab")
+        self.browse.setVisible(source == "list")
         self.path.setPlaceholderText("PATH SIZE on each line" if source == "list" else "/store/data")
-        self._sized_hint.setText(
-            {
-                "full": "every byte of each file, in reads of up to 1 MiB",
-                "range": "at a random offset; 0 means 1 MiB",
-                "vector": "at random offsets; 0 means 16 chunks of 64 KiB",
-                "long": "",
-                "write": "to new files under /store/write; 0 means 1 MiB",
-            }[kind]
-        )
 
     def _show_rounds(self) -> None:
         per_round, files = self.per_round.value(), self.files.value()
@@ -413,7 +371,6 @@ class TestForm(QWidget):
         """Say what a field cannot show."""
         exact = (
             ("per_round", self.wait, test.wait, "a wait of {} s"),
-            ("pause", self.pause, test.workload.pause, "a pause of {} s"),
             ("limits", self.timeout, test.timeout, "a time limit of {} s"),
             ("request_timeout", self.request_timeout, test.request_timeout, "a time limit of {} s"),
             ("limits", self.settle, plan.settle, "settling for {} s"),
@@ -424,6 +381,8 @@ class TestForm(QWidget):
             for field, widget, value, words in exact
             if widget.value() != value
         }
+        if text := self.workloads.beyond():
+            said["kind"] = text
         for field, edit in (("servers", self.servers), ("clients", self.clients)):
             if edit.isReadOnly():
                 said[field] = "A name here reads as a number or as several names in this field; edit it as TOML."
@@ -466,7 +425,7 @@ class TestForm(QWidget):
         row = QHBoxLayout()
         row.setSpacing(8)
         for widget in widgets:
-            row.addWidget(widget, 1000 if widget in (self.name, self.path) else 0)
+            row.addWidget(widget, 1000 if widget in (self.name, self.path, self.workloads) else 0)
             if title and isinstance(widget, QLineEdit | WholeField | NumberField) and widget is widgets[0]:
                 widget.setAccessibleName(title)
         row.addStretch(1)
@@ -490,14 +449,6 @@ def _check(group: QButtonGroup, value: str) -> None:
 def _checked(group: QButtonGroup) -> str:
     chosen = group.checkedButton()
     return str(chosen.property("value")) if chosen else ""
-
-
-def _split_size(size: int) -> tuple[int, int]:
-    """A size in the largest unit that keeps it whole: (amount, number of the unit)."""
-    unit = 0
-    while size and size % 1024 == 0 and unit < len(UNITS) - 1:
-        size, unit = size // 1024, unit + 1
-    return size, unit if size else 2
 
 
 def _set(edit: QLineEdit, text: str) -> None:

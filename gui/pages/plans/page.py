@@ -56,8 +56,8 @@ from gui.widgets.parts import Elided, Page, TabBar, button, label, line, plain_t
 
 TITLES = {
     "name": "Name", "test_name": "Test name", "servers": "Servers", "clients": "Clients", "slots": "Slots",
-    "per_round": "Requests", "files_per_server": "Files", "files": "From", "kind": "Read", "sizes": "Read",
-    "pause": "Pause", "repeats": "Repeats", "limits": "Time limits", "request_timeout": "Request limit",
+    "per_round": "Requests", "files_per_server": "Files", "files": "From", "kind": "Workload", "write": "Write to",
+    "verify": "Check", "repeats": "Repeats", "limits": "Time limits", "request_timeout": "Request limit",
     "barrier": "Barrier", "pass_at": "Pass at", "faults": "Faults",
 }  # fmt: skip
 """What stands before each field of the form."""
@@ -717,7 +717,7 @@ def _hints(test: Test, around: Around, *, known: bool) -> tuple[str, str, str]:
         servers = how
     ready = [client.name for client in around.clients if client.ready]
     clients = _span(sorted(ready, key=name_order)) + " up" if ready else "none up yet"
-    if test.workload.kind == "write":
+    if not test.reads:
         files = "write needs none; a directory says where to"
     elif test.files.dir is not None:
         files = "listed by a client when a run begins"

@@ -11,11 +11,11 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import Meta, Raw, Struct
 
-from agent.messages import Tag, Workload
+from agent.messages import Phases, Tag, Workload
 from gui.store import LostDatagram, VerdictKind
 
 FORMAT = "tally-bundle"
-SCHEMA = 3
+SCHEMA = 4
 """Grows when a part changes its form; older ones are still read, newer ones declined."""
 
 MANIFEST, SIGNATURE, RUN = "manifest.json", "signature.json", "run.json"
@@ -117,6 +117,7 @@ class BundleTest(Struct, frozen=True):
     seed: Annotated[int, Meta(ge=-(2**63), le=2**63 - 1)]
     pass_at: Share
     workload: Workload
+    mix: Annotated[tuple[Workload, ...], Meta(max_length=64)] = ()
 
 
 class BundleScoring(Struct, frozen=True):
@@ -253,6 +254,8 @@ class BundleRequest(Struct, frozen=True, array_like=True, forbid_unknown_fields=
     reached: Text
     status: Count
     error: Text
+    share: Annotated[int, Meta(ge=0, le=63)] = 0
+    phases: Phases = Phases()
 
 
 class BundleDatagram(Struct, frozen=True, rename={"cls": "class"}):

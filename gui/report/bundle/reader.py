@@ -170,8 +170,13 @@ class _Import:
                 schema.test,
                 run_id=run_id,
                 number=number,
-                **{name: getattr(test, name) for name in BundleTest.__struct_fields__ if name != "workload"},
+                **{
+                    name: getattr(test, name)
+                    for name in BundleTest.__struct_fields__
+                    if name not in ("workload", "mix")
+                },
                 workload=msgspec.json.encode(test.workload).decode(),
+                mix=msgspec.json.encode(test.mix).decode(),
             )
             for number, test in enumerate(run.tests, 1)
         ]
@@ -246,7 +251,7 @@ class _Import:
 _REQUEST = (
     "repeat_id", "tag_id", "server_id", "match_key", "path", "round", "size", "seed", "state", "ok", "t_started",
     "t_open", "t_close", "read_asked", "read_got", "readv_asked", "readv_got", "written", "read_ops", "readv_ops",
-    "write_ops", "reached", "status", "error",
+    "write_ops", "reached", "status", "error", "share", *schema.PHASES,
 )  # fmt: skip
 _VERDICT = (
     "scoring_id", "request_id", "verdict", "recorded", "accesses", "read", "readv", "write", "behaviours", "lost_at",
@@ -262,6 +267,7 @@ def _request_row(repeat: int, tag: int, server: int, r: BundleRequest) -> tuple[
         repeat, tag, server, match_key(r.tag, r.path), r.path, r.round, r.size, r.seed, r.state, r.ok, r.t_started,
         r.t_open, r.t_close, r.read_asked, r.read_got, r.readv_asked, r.readv_got, r.written, r.read_ops, r.readv_ops,
         r.write_ops, _storable(r.reached) or None, r.status, _storable(r.error) or None,
+        r.share, *(seconds or None for seconds in msgspec.structs.astuple(r.phases)),
     )  # fmt: skip
 
 

@@ -43,7 +43,7 @@ from gui.report.bundle.format import (
 from gui.report.bundle.seal import seal_of
 from gui.store import Seal, match_key
 from gui.store.keys import text_key
-from gui.store.loader import Access, Batch, Source, decode, tags_said
+from gui.store.loader import Access, Batch, Source, decode
 from shoveler.service import StatusError, decode_status
 
 Part = TypeVar("Part")
@@ -332,7 +332,7 @@ class _Check:
         return BundleError(f"Line {number:,} of {RECORDS} in {self._archive.name} cannot be read: {batch.problems[0]}.")
 
     def _tag_of(self, source: Source) -> str:
-        return next((tag for tag in tags_said(source.file) if tag in self._owners), "")
+        return next((tag for tag in source.said if tag in self._owners), "")
 
     def _check_verdicts(self) -> None:
         last: dict[tuple[int, int], int] = {}

@@ -52,7 +52,7 @@ from gui.report.bundle.seal import to_sign
 from gui.store import StatusStep, Store, schema
 from gui.store.loader import BLOCK
 from gui.store.records import read_block
-from gui.store.results import scorings_in
+from gui.store.results import phases_of, scorings_in
 
 _CHUNK = 5000
 _LEVEL = 6
@@ -268,6 +268,8 @@ def _requests(connection: Connection, places: _Places) -> Iterator[bytes]:
                 row.reached or "",
                 row.status,
                 row.error or "",
+                row.share,
+                phases_of(row),
             )
         )
 

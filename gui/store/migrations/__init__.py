@@ -10,7 +10,7 @@ from pathlib import Path
 
 from sqlalchemy import Connection
 
-HEAD = "0007"
+HEAD = "0008"
 _alone = threading.Lock()
 """Alembic's `op` and `context` are global to the process: two upgrades at once would write into each other's
 database."""

@@ -15,7 +15,7 @@ PLAN = servers.ServerPlan("s07", "LAB-07", 31_094, "127.0.0.1:9993", "127.0.0.1:
 
 
 def test_the_configuration_is_the_shipped_sample_filled_in() -> None:
-    text = servers.config_text(PLAN, Path("/w/s07/root"), Path("/w/adm"))
+    text = servers.config_text(PLAN, Path("/w/s07/root"), Path("/w"))
     lines = [line for line in text.splitlines() if line and not line.startswith("#")]
     assert lines == [
         "all.role server",
@@ -27,9 +27,14 @@ def test_the_configuration_is_the_shipped_sample_filled_in() -> None:
         "all.pidpath /w/adm",
         "xrd.allow host 127.0.0.1",
         "xrd.allow host localhost",
+        "xrd.tls /w/server.pem /w/server.key",
+        "xrd.tlsca certfile /w/ca.pem",
+        "xrd.protocol http libXrdHttp.so",
+        "http.exthandler xrdtpc libXrdHttpTPC.so",
+        "xrootd.chksum adler32",
         "xrootd.async off",
         "xrootd.monitor all auth ident 10s flush 1s window 1s fbuff 1400 fstat 1s lfn ops ssq xfr 5 "
-        "dest fstat info user 127.0.0.1:9993",
+        "dest fstat info user tpc 127.0.0.1:9993",
     ]
 
 
@@ -48,7 +53,7 @@ def test_the_servers_tree(tmp_path: Path) -> None:
     servers.make_work_directory(work, account)
     servers.shared_files(work).mkdir()
     config = servers.make_server(PLAN, work, account)
-    assert config.read_text() == servers.config_text(PLAN, work / "s07" / "root", work / "adm")
+    assert config.read_text() == servers.config_text(PLAN, work / "s07" / "root", work)
     assert (work / "s07" / "root" / "store" / "test").resolve() == servers.shared_files(work)
     for path in (work / "adm", work / "s07", work / "s07" / "root" / "store" / "write"):
         assert (path.stat().st_uid, path.stat().st_mode & 0o777) == (account.uid, 0o700)
@@ -75,7 +80,7 @@ def test_a_missing_xrootd_names_the_package(monkeypatch: pytest.MonkeyPatch) -> 
 @pytest.mark.parametrize("asynchronous", [False, True])
 def test_a_cache_counts_what_it_serves_unless_told_otherwise(asynchronous: bool) -> None:
     cache = dataclasses.replace(PLAN, origin="127.0.0.1:31000", asynchronous=asynchronous)
-    text = servers.config_text(cache, Path("/w/c01/root"), Path("/w/adm"))
+    text = servers.config_text(cache, Path("/w/c01/root"), Path("/w"))
     lines = [line for line in text.splitlines() if line and not line.startswith("#")]
     assert ("xrootd.async off" in lines) is not asynchronous
     assert "pss.origin 127.0.0.1:31000" in lines

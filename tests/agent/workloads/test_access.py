@@ -10,7 +10,9 @@ import pytest
 
 from agent.messages import Request, Workload
 from agent.workloads import access
-from agent.workloads.access import Client, MissingClientError, Outcome, limit_patience
+from agent.workloads.access import Client, MissingClientError, limit_patience
+from agent.workloads.answers import Answers
+from agent.workloads.outcome import Outcome
 
 MIB = 1024 * 1024
 OK = SimpleNamespace(ok=True, code=0, errno=0, message="[SUCCESS] ")
@@ -108,7 +110,7 @@ class Run:
         self.remarks: list[str] = []
         self.bytes = 0
         self.stop = threading.Event()
-        self.client = Client(7.0, lambda key, text: self.remarks.append(text))
+        self.client = Client(7.0, Answers(), lambda key, text: self.remarks.append(text))
 
     def perform(self, workload: Workload, one: Request) -> Outcome:
         def add(size: int) -> None:

@@ -57,6 +57,17 @@ def test_a_call_whose_time_is_over_is_no_answer_and_a_refusal_is_one() -> None:
     assert answers.silent(61.0) == {}, "a connection that is refused at once does not keep anybody waiting"
 
 
+def test_a_server_that_sends_part_of_an_answer_is_not_silent() -> None:
+    answers = Answers()
+    answers.begin(1, "s", "GET", 0.0)
+    assert answers.silent(6.0) == {"s": 6.0}
+    answers.heard(1, 6.0)
+    assert answers.silent(10.0) == {}
+    assert answers.silent(12.0) == {"s": 6.0}
+    answers.end(1, 13.0, answered=True)
+    assert answers.silent(13.0) == {}
+
+
 C, D = "root://c", "root://d"
 
 

@@ -20,7 +20,7 @@ from agent.workloads.frames import (
 
 def test_there_and_back() -> None:
     for message in (
-        Setup("1.1.1", Workload("vector", chunks=3), 30.0, [0, 2], "/state/journal/1.jsonl"),
+        Setup("1.1.1", [Workload("vector", chunks=3)], 30.0, [0, 2], "/state/journal/1.jsonl"),
         Work(3, [Request("tagaaaaa", 0, "root://s", "/f", 10, 1)]),
     ):
         data = framed(message)

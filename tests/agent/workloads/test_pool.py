@@ -11,7 +11,7 @@ import psutil
 import pytest
 
 from agent.journal import Journal
-from agent.messages import ServerSample, Workload
+from agent.messages import ServerSample, StartRepeat, Workload
 from agent.workloads import pool as pool_module
 from agent.workloads.frames import Figures
 from agent.workloads.pool import Pool
@@ -24,10 +24,7 @@ def make(tmp_path: Path) -> Any:
 
     def pool(slots: int) -> tuple[Pool, dict[str, list[Any]]]:
         return Pool(
-            job="1.1.1",
-            workload=Workload(),
-            slots=slots,
-            timeout=5.0,
+            StartRepeat("1.1.1", Workload(), slots, timeout=5.0),
             segment=journal.segment,
             died=lambda slots, how: said["died"].append((slots, how)),
             remark=lambda severity, text: said["remarks"].append(text),

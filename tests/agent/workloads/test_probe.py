@@ -9,9 +9,10 @@ from typing import Any
 
 import pytest
 
-from agent.messages import CatalogueFile, Probe, Probed
+from agent.messages import Auth, CatalogueFile, Probe, Probed, Protocol
 from agent.workloads import probe as probe_module
 from agent.workloads.probe import probe
+from tests.agent.workloads.webserver import reply, serving
 
 
 async def answers(question: Probe) -> list[Probed]:
@@ -102,3 +103,53 @@ async def test_a_probe_that_takes_too_long_is_ended(monkeypatch: pytest.MonkeyPa
         url = f"root://127.0.0.1:{s.getsockname()[1]}"
         (part,) = await answers(Probe(1, url, ["/a"], timeout=30))
     assert part.error == f"{url} did not answer everything within 0 s."
+
+
+@pytest.mark.xrootd
+@pytest.mark.parametrize("protocol", ["http", "https", "roots"])
+async def test_the_same_over_other_protocols(xrootd: Any, protocol: Protocol) -> None:
+    for path, size in {"/store/web/b": 2, "/store/web/a": 1, "/store/web/sub/deep c/d": 3}.items():
+        xrootd.add(path, size)
+    question = Probe(
+        7, xrootd.url, ["/store/web/a", "/none"], directory="/store/web", protocol=protocol, auth=Auth(xrootd.ca),
+        write="/store/probe-write",
+    )  # fmt: skip
+    first, last = await answers(question)
+    assert (first.answering, first.unwritable) == (True, "")
+    assert first.xrootd.startswith("v")
+    assert (first.files[0], first.files[1].size) == (CatalogueFile("/store/web/a", 1), None)
+    assert "no such file" in first.files[1].error or first.files[1].error == "404 Not Found"
+    assert [(file.path, file.size) for file in last.files] == [
+        ("/store/web/a", 1), ("/store/web/b", 2), ("/store/web/sub/deep c/d", 3),
+    ]  # fmt: skip
+    assert list((xrootd.root / "store/probe-write").iterdir()) == []
+
+
+@pytest.mark.xrootd
+@pytest.mark.parametrize("protocol", ["root", "http"])
+async def test_where_nothing_may_be_written(xrootd: Any, protocol: Protocol) -> None:
+    (xrootd.root / "locked").mkdir(mode=0o555)
+    try:
+        (part,) = await answers(Probe(7, xrootd.url, protocol=protocol, write="/locked"))
+    finally:
+        (xrootd.root / "locked").rmdir()
+    assert part.answering
+    assert "permission denied" in part.unwritable
+
+
+async def test_a_web_server_that_is_away_or_speaks_nonsense() -> None:
+    with socket.socket() as s:
+        s.bind(("127.0.0.1", 0))
+        url = f"http://127.0.0.1:{s.getsockname()[1]}"
+    (part,) = await answers(Probe(1, url, ["/a"], timeout=2))
+    assert not part.answering
+    assert part.error.startswith(f"{url} does not answer: OPTIONS: ")
+
+    def odd(connection: socket.socket, first: str, headers: dict[str, str]) -> None:
+        body = b"" if first.startswith("HEAD") else b"nonsense"
+        connection.sendall(reply("200 OK", body, server="Apache/9") if body else b"HTTP/1.1 200 OK\r\n\r\n")
+
+    with serving(odd) as server:
+        (part, last) = await answers(Probe(1, server.url, ["/a"], directory="/d", timeout=2))
+    assert (part.xrootd, part.files[0].error) == ("Apache/9", "The server reports no size for it.")
+    assert last.error.startswith("/d: the listing cannot be read: it is not XML")

@@ -15,9 +15,8 @@ from typing import Any
 import pytest
 
 from agent.journal import Journal, JournalFullError
-from agent.messages import Done, Request, Started, Workload
+from agent.messages import Auth, Done, Protocol, Request, Started, Workload
 from agent.workloads import worker as worker_module
-from agent.workloads.access import Outcome
 from agent.workloads.answers import Answers
 from agent.workloads.frames import (
     HEAD,
@@ -33,6 +32,7 @@ from agent.workloads.frames import (
     framed,
     length,
 )
+from agent.workloads.outcome import Outcome
 from agent.workloads.starting import process_command
 from agent.workloads.worker import _figures, _Tally
 from tests.promises import within
@@ -60,6 +60,9 @@ class Worker:
 
 @contextmanager
 def a_worker(**environ: str) -> Iterator[Worker]:
+    """`PYTHONPATH` is looked at before the one of this process."""
+    if mine := os.environ.get("PYTHONPATH"):
+        environ["PYTHONPATH"] = os.pathsep.join(filter(None, (environ.get("PYTHONPATH"), mine)))
     with subprocess.Popen(
         process_command("worker"),
         stdin=subprocess.PIPE,
@@ -74,7 +77,7 @@ def a_worker(**environ: str) -> Iterator[Worker]:
 
 
 def setup(journal: Journal, slots: int = 1) -> Setup:
-    return Setup("1.1.1", Workload("full"), 5.0, list(range(slots)), str(journal.segment))
+    return Setup("1.1.1", [Workload("full")], 5.0, list(range(slots)), str(journal.segment))
 
 
 @pytest.mark.xrootd
@@ -94,6 +97,29 @@ def test_what_it_is_told_it_does_and_then_it_ends(xrootd: Any, tmp_path: Path) -
     assert [(type(line), line.path) for line in journal.collect()] == [
         (Started, "/store/worker"), (Done, "/store/worker"),
     ]  # fmt: skip
+
+
+@pytest.mark.xrootd
+def test_each_request_goes_over_the_protocol_of_its_workload(xrootd: Any, tmp_path: Path) -> None:
+    """In a process of its own: the XRootD client looks for authorities once."""
+    xrootd.add("/store/each", 5)
+    protocols: list[Protocol] = ["root", "roots", "http", "https"]
+    workloads = [Workload(protocol=protocol) for protocol in protocols]
+    journal = Journal(tmp_path)
+    with a_worker() as worker:
+        worker.say(Setup("1.1.1", workloads, 30.0, [0], str(journal.segment), protocols, Auth(xrootd.ca)))
+        assert isinstance(worker.hear(), Ready)
+        tags = ["tagaaaaa", "tagbbbbb", "tagccccc", "tagddddd"]
+        requests = [Request(tag, 0, xrootd.url, "/store/each", 5, 1, share) for share, tag in enumerate(tags)]
+        worker.say(Work(0, requests))
+        worker.say(Finish())
+        worker.rest()
+        assert worker.process.wait(60) == 0
+    done = {line.tag: line for line in journal.collect() if isinstance(line, Done)}
+    assert [(done[tag].ok, done[tag].error, done[tag].read_got) for tag in tags] == [(True, "", 5)] * 4
+    assert [done[tag].phases.open > 0 for tag in tags] == [True, True, False, False]
+    assert [done[tag].phases.tls > 0 for tag in tags] == [False, False, False, True]
+    assert all(done[tag].phases.first > 0 for tag in tags)
 
 
 def test_without_the_xrootd_package_it_says_so(tmp_path: Path) -> None:
@@ -131,7 +157,7 @@ def test_a_call_that_never_comes_back_costs_its_request_and_nothing_else(tmp_pat
     (fake / "XRootD" / "client" / "flags.py").write_text("class OpenFlags: READ, NEW, MAKEPATH = 1, 2, 4\n")
     journal = Journal(tmp_path / "state")
     with a_worker(PYTHONPATH=str(fake)) as worker:
-        worker.say(Setup("1.1.1", Workload("full"), 0.1, [0], str(journal.segment), patience=0.5))
+        worker.say(Setup("1.1.1", [Workload("full")], 0.1, [0], str(journal.segment), patience=0.5))
         assert isinstance(worker.hear(), Ready)
         paths = ["/one", "/stuck", "/two"]
         worker.say(Work(0, [Request("tagaaaaa", 0, "root://s", path, 3, 1) for path in paths]))
@@ -142,9 +168,9 @@ def test_a_call_that_never_comes_back_costs_its_request_and_nothing_else(tmp_pat
     assert [(path, done[path].ok, done[path].interrupted) for path in paths] == [
         ("/one", True, False), ("/stuck", False, True), ("/two", True, False),
     ]  # fmt: skip
-    assert done["/stuck"].error == "The XRootD client did not come back from 'open', whose limit of 0.1 s is over."
+    assert done["/stuck"].error == "The client did not come back from 'open', whose limit of 0.1 s is over."
     (remark,) = [message for message in said if isinstance(message, Remark)]
-    assert remark.text.startswith("root://s: The XRootD client did not come back")
+    assert remark.text.startswith("root://s: The client did not come back")
     assert (said[-1].servers["root://s"].done, said[-1].servers["root://s"].failed) == (2, 1)
 
 
@@ -178,7 +204,7 @@ def test_a_full_disk_keeps_nobody_from_giving_up_other_calls(monkeypatch: pytest
     monkeypatch.setattr(worker_module, "FULL_RETRY", 0.01)
     client, disk, output, stop = Hangs(), Disk(), worker_module._Output(io.BytesIO()), threading.Event()
     made: Any = worker_module._Slot
-    plan = Setup("1.1.1", Workload("full"), 0.1, [0, 1], "", patience=0.5)
+    plan = Setup("1.1.1", [Workload("full")], 0.1, [0, 1], "", patience=0.5)
     lanes = threading.Semaphore(9)
     slots = [made(number, plan, client, disk, output, stop, lanes) for number in plan.slots]
     for number, slot in enumerate(slots):

@@ -14,7 +14,7 @@ from gui.models.plans import NEW_PLAN
 from gui.reconcile import ForeignFault
 from gui.runner import lasting
 from gui.runner.checklist import Check
-from gui.runner.resolve import RunRefusedError
+from gui.runner.refusal import RunRefusedError
 
 
 class Stage:

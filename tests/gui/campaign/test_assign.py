@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gui.campaign.assign import Assigned, Assigner
-from gui.campaign.draw import draw_round
+from gui.campaign.draw import Draw, draw_round
 from gui.campaign.plan import File
 
 
@@ -101,3 +101,12 @@ def test_who_is_missing_changes_who_asks_and_not_what_is_asked() -> None:
         )
     assert {request.use.agent for request in one_missing[1]} == {"c0", "c1"}
     assert [request.use.agent for request in one_missing[0]] == [request.use.agent for request in all_there[0]]
+
+
+def test_a_clients_own_files_are_told_apart_by_their_names() -> None:
+    """Below a tag they lie side by side, whatever directories the catalogue has them in."""
+    assigner = Assigner(1)
+    draws = [Draw(File(path, 1), 1, 0, own=True) for path in ("/a/f", "/b/f", "/a/g", "/c/f")]
+    assigned = assigner.round({"root://s": [*draws, Draw(File("/a/f", 1), 1)]}, ["c1"])
+    assert [request.use.ordinal for request in assigned] == [0, 1, 0, 2, 0]
+    assert [request.own for request in assigned] == [True] * 4 + [False]

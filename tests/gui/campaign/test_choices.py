@@ -36,7 +36,7 @@ def test_what_can_be_typed_is_read_and_shown_again(text: str, choice: object) ->
         ("foo bar", "server", "Expected the name of one server, not 'foo bar'"),
         ("c1 c2", "client", "Expected the name of one client, not 'c1 c2'"),
         ("root://x", "client", "Expected the names of clients, not a URL"),
-        ("http://x", "server", "is not the URL of an XRootD server"),
+        ("ftp://x", "server", "is not the URL of an XRootD server"),
     ],
 )
 def test_what_cannot_be_meant_is_said(text: str, noun: str, said: str) -> None:

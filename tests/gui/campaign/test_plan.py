@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from gui.campaign.plan import Fault, read_fault
+from agent.messages import Workload
+from gui.campaign.plan import Fault, Files, Test, read_fault
 
 
 @pytest.mark.parametrize(
@@ -31,3 +32,22 @@ def test_without_a_share_as_older_runs_have_it() -> None:
 )
 def test_what_a_lab_said_is_no_fault(text: str) -> None:
     assert read_fault(text) is None
+
+
+def test_workloads_have_what_their_test_says_for_all() -> None:
+    test = Test(1, 1, 1, protocol="https", port=8443, verify=True, mix=(Workload(weight=2), Workload(protocol="root")))
+    assert test.workloads == (
+        Workload(protocol="https", port=8443, verify=True, weight=2),
+        Workload(protocol="root", port=8443, verify=True),
+    )
+    assert Test(1, 1, 1, workload=Workload("range")).workloads == (Workload("range"),)
+
+
+def test_where_clients_write() -> None:
+    write, read = Workload("write"), Workload()
+    assert Test(1, 1, 1, workload=write).write_directory == "/store/write"
+    assert Test(1, 1, 1, workload=write, files=Files(dir="/d/")).write_directory == "/d"
+    assert Test(1, 1, 1, workload=read, files=Files(dir="/d")).write_directory == "/store/write"
+    assert Test(1, 1, 1, mix=(read, write), files=Files(dir="/d", write="/w/")).write_directory == "/w"
+    assert not Test(1, 1, 1, workload=write).reads
+    assert Test(1, 1, 1, mix=(read, write)).reads

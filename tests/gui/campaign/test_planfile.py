@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -95,7 +96,7 @@ def test_the_ways_to_choose_servers(value: str, choice: object) -> None:
         ("servers = 50", "servers = -1", "line 5: servers: expected a number from 1 to 10,000, not -1"),
         ("servers = 50", 'servers = "EU"', 'line 5: servers: expected a number, "all", a list of server names'),
         ("servers = 50", 'servers = ["a", "a"]', "line 5: servers: server 'a' is named twice"),
-        ("servers = 50", 'servers = ["http://x"]', "line 5: servers: 'http://x' is not the URL of an XRootD server"),
+        ("servers = 50", 'servers = ["ftp://x"]', "line 5: servers: 'ftp://x' is not the URL of an XRootD server"),
         ("servers = 50", "servers = true", "line 5: servers: expected"),
         ("files_per_server = 800", "files_per_server = 0", "line 6: files_per_server: expected a number from 1"),
         ("files_per_server = 800", "files_per_server = 1.5", "line 6: files_per_server: expected a whole number"),
@@ -115,6 +116,33 @@ def test_the_ways_to_choose_servers(value: str, choice: object) -> None:
         ('kind = "full"', 'kind = "ful"', "line 18: kind: expected one of full, range, vector, long, write, got 'ful'"),
         ('kind = "full"', 'kind = "full"\nchunks = 3', "line 19: chunks has no meaning for the workload 'full'"),
         ('kind = "full"', 'kind = "range"\nbytes = 0', "line 19: bytes: expected a size from 1 byte"),
+        (
+            "pass_at = 100.0",
+            'protocol = "htp"',
+            "line 11: protocol: expected one of root, roots, http, https, got 'htp'",
+        ),
+        ("pass_at = 100.0", "port = 0", "line 11: port: expected a number from 1 to 65,535, not 0"),
+        ("pass_at = 100.0", 'verify = "yes"', "line 11: verify: expected true or false, not 'yes'"),
+        ('list = "files.txt"', 'write = "b"', "line 13: write: a path begins with"),
+        ('kind = "full"', 'kind = "full"\nprotocol = "http"', "line 19: unknown key 'protocol'"),
+        ("[test.workload]", "[[test.mix]]\nweight = 0", "line 18: weight: expected a number from 1 to 1,000, not 0"),
+        (
+            "[test.workload]",
+            "[[test.mix]]\n[test.workload]",
+            "line 18: give either [test.workload] or [[test.mix]], not",
+        ),
+        ("[test.workload]", "[test.mix]", "line 17: mix: expected tables that each begin with [[test.mix]]"),
+        (
+            '[test.workload]\nkind = "full"',
+            '[[test.mix]]\nkind = "long"\nprotocol = "https"',
+            "line 18: kind: 'long' needs root or roots; an HTTP request leaves no file open",
+        ),
+        (
+            'kind = "full"',
+            'kind = "full"\n' + "[[test]]\nservers = 1\nfiles_per_server = 1\nper_round = 1\n"
+            'protocol = "http"\n[test.workload]\nkind = "long"',
+            "line 25: kind: 'long' needs root or roots",
+        ),
         ('at = "30s"', "", "line 19: the fault lacks at"),
         ('do = "broker-down"', 'do = "broker-dwn"', "line 21: do: expected one of"),
         ('for = "60s"', "", "line 19: the fault 'broker-down' needs for"),
@@ -219,8 +247,18 @@ workloads = st.one_of(
     st.builds(Workload, kind=st.just("long"), bytes=sizes, reads=st.integers(1, 1000), pause=seconds),
     st.builds(Workload, kind=st.just("write"), bytes=sizes),
 )
+protocols = {"protocol": st.sampled_from(["", "root", "roots", "http", "https"]), "port": st.integers(0, 65535)}
+mixed = st.tuples(workloads, st.integers(1, 1000), *protocols.values()).map(
+    lambda made: msgspec.structs.replace(
+        made[0], weight=made[1], port=made[3], protocol="root" if made[0].kind == "long" else made[2]
+    )
+)
+what = st.one_of(
+    st.fixed_dictionaries({"workload": workloads}),
+    st.fixed_dictionaries({"mix": st.lists(mixed, min_size=1).map(tuple)}),
+)
 tests = st.builds(
-    Test,
+    lambda what, **values: Test(**what, **values),
     servers=choices,
     files_per_server=st.integers(1, 10**7),
     per_round=st.integers(1, 10**5),
@@ -230,9 +268,14 @@ tests = st.builds(
     pass_at=st.floats(0, 100),
     name=st.one_of(st.just(""), names.filter(str.strip)),
     timeout=some_seconds,
-    files=st.one_of(st.just(Files()), names.filter(str.strip).map(lambda n: Files(list=n)), st.just(Files(dir="/s/t"))),
+    files=st.one_of(
+        st.just(Files()), names.filter(str.strip).map(lambda n: Files(list=n)), st.just(Files(dir="/s/t", write="/w"))
+    ),
     who=st.builds(Who, choices, st.integers(1, 1024)),
-    workload=workloads,
+    what=what,
+    verify=st.booleans(),
+    protocol=st.sampled_from(["", "root", "roots"]),
+    port=protocols["port"],
     faults=st.lists(
         st.one_of(
             st.builds(Fault, seconds, st.sampled_from(FAULT_KINDS), some_seconds),

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from agent.messages import Workload
 from gui.campaign.plan import File, Test, Who
-from gui.campaign.preview import preview_test, request_bytes
+from gui.campaign.preview import preview_test, request_bytes, slowest
 
 MIB = 2**20
 FILES = [File("/a", MIB), File("/b", MIB)]
@@ -86,3 +86,10 @@ def test_no_rate_is_expected_above_the_offered_one(servers, files, per_round, wa
     preview = preview_test(test, servers=servers, files=[File("/a", 1000)], clients=clients)
     if preview.offered_rate is not None:
         assert preview.files / (preview.seconds / preview.repeats) <= preview.offered_rate * (1 + 1e-9)
+
+
+def test_a_mix_is_weighed_by_its_shares() -> None:
+    mix = (Workload("range", bytes=100, weight=3), Workload("write", bytes=500))
+    test = Test(servers=1, files_per_server=8, per_round=8, mix=mix)
+    assert preview_test(test, servers=1, files=FILES).bytes == 6 * 100 + 2 * 500
+    assert slowest(Test(1, 1, 1, mix=(Workload(), Workload("long", reads=3, pause=10.0))), MIB) > 20

@@ -33,7 +33,7 @@ def test_ways_to_choose_servers() -> None:
         (("s3",), "no server 's3' (the nearest is 's"),
         (Labelled("ASIA"), "No server has the label 'ASIA'; the labels are EU, US, big."),
         (("s2", "root://h2:1094"), "names server s2 (root://h2:1094) twice"),
-        (("http://h2",), "is not the URL of an XRootD server"),
+        (("ftp://h2",), "is not the URL of an XRootD server"),
         (("root://h:x",), "is not the URL of an XRootD server"),
     ],
 )
@@ -71,7 +71,7 @@ def test_urls_are_compared_in_one_form(url: str, normal: str) -> None:
         ("root://h:x?authz=SECRET", "is not the URL of an XRootD server"),
         ("root://bob:SECRET@h:x", "is not the URL of an XRootD server"),
         ("root://[::1", "is not the URL of an XRootD server"),
-        ("http://h", "is not the URL of an XRootD server"),
+        ("ftp://h", "is not the URL of an XRootD server"),
         ("root://h:0", "is not the URL of an XRootD server"),
         ("root://h\n:1", "is not the URL of an XRootD server"),
         ("root://h :1", "is not the URL of an XRootD server"),

@@ -37,7 +37,7 @@ def test_names_addresses_and_labels_in_every_usual_form() -> None:
         ("ada@xrd1.example.org", "names a user"),
         ("root://xrd1.example.org:1094//store/f", "goes on with a path"),
         ("xrd1.example.org/store", "goes on with a path"),
-        ("http://xrd1.example.org", "is not the URL of an XRootD server"),
+        ("ftp://xrd1.example.org", "is not the URL of an XRootD server"),
         ("foo bar", "has no address of a server"),
         ("root://xrd1.example.org:99999", "is not the URL of an XRootD server"),
         ("the server root://xrd1.example.org", "before the address stands one word"),

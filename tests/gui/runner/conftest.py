@@ -183,6 +183,7 @@ class FakeAgent:
     held: list[tuple[str, Request]] = field(default_factory=list)
     told: list[str] = field(default_factory=list)
     requested: list[Request] = field(default_factory=list)
+    orders: list[StartRepeat] = field(default_factory=list)
     session: Session | None = None
 
     async def live(self, workspace: Workspace) -> None:
@@ -249,6 +250,7 @@ class FakeAgent:
                     await self.say(RepeatReady(job, error=self.refuse))
                     return
                 self.jobs.setdefault(job, {})
+                self.orders.append(message)
                 await self.say(self._heartbeat())
                 await self.say(RepeatReady(job))
             case Round(job=job, round=number, requests=requests):

@@ -9,7 +9,7 @@ import pytest
 
 from gui.hub import Command, CommandRefusedError
 from gui.runner.conductor import RunConductor
-from gui.runner.resolve import RunRefusedError
+from gui.runner.refusal import RunRefusedError
 
 PLAN = 'name = "p"\n[[test]]\nservers = 1\nfiles_per_server = 1\nper_round = 1\n'
 

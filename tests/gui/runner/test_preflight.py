@@ -341,3 +341,67 @@ def test_the_checklist_in_words() -> None:
     assert "→ Look there." in text
     assert text.splitlines()[-1].strip() == "fixed line"
     assert kept(checks)[1] == {"name": "B", "state": "not checked", "found": "Nobody knows."}
+
+
+# ---------------------------------------------------------------- over HTTP
+
+OVER_HTTP = PLAN.replace("per_round = 10", 'per_round = 10\nprotocol = "https"')
+
+
+def of_version(version: str, unwritable: str = "") -> Any:
+    def answer(question: Probe) -> list[Probed]:
+        files = [CatalogueFile(path, 7) for path in question.paths]
+        why = unwritable if question.write else ""
+        return [Probed(question.id, question.server, True, version, files=files, unwritable=why)]
+
+    return answer
+
+
+async def test_newer_servers_are_recognised_by_the_user_agent(stage: Any) -> None:
+    async with stage.open():
+        await stage.join("c1", answer=of_version("v5.8.1"))
+        checks = await look(stage, OVER_HTTP)
+    assert (checks["identity"].state, checks["identity"].text) == ("ok", "By the User-Agent at 2 servers.")
+    assert checks["clients"].text == "1 of 1 clients have no libcurl."
+    assert checks["clients"].remedy == "Install it there: pip install 'xrootd-tally[http]'."
+    assert "slowest 127.0.0.1:1094 over https" in checks["answers"].text or "1095 over https" in checks["answers"].text
+
+
+async def test_older_servers_are_recognised_by_files_that_may_be_written_there(stage: Any) -> None:
+    async with stage.open():
+        await stage.join("c1", answer=of_version("v5.5.3"))
+        checks = await look(stage, OVER_HTTP)
+    assert checks["identity"].state == "ok"
+    assert checks["identity"].text == (
+        "By the User-Agent at 0 servers; at 2 servers by files of the client's own, since they are older than 5.6.3."
+    )
+
+
+async def test_where_they_may_not_the_plan_cannot_run(stage: Any) -> None:
+    async with stage.open():
+        await stage.join("c1", answer=of_version("Apache/2", "405 Method Not Allowed"))
+        checks = await look(stage, OVER_HTTP)
+    assert (checks["identity"].state, checks["identity"].figure) == ("failed", "0 of 2")
+    assert checks["identity"].text.startswith("127.0.0.1:1094 (Apache/2) reports nothing of a client over HTTP")
+    assert "may not write to /store/write (405 Method Not Allowed)" in checks["identity"].text
+    assert len(checks["identity"].details) == 1
+
+
+async def test_a_mix_is_asked_at_each_of_its_doors(stage: Any) -> None:
+    asked: list[tuple[str, int]] = []
+
+    def answer(question: Probe) -> list[Probed]:
+        asked.append((question.protocol, question.port))
+        return of_version("v5.8.1")(question)
+
+    mix = PLAN + '[[test.mix]]\n[[test.mix]]\nprotocol = "https"\nport = 8443\n[[test.mix]]\nkind = "long"\n'
+    async with stage.open():
+        await stage.join("c1", answer=answer)
+        checks = await look(stage, mix)
+    assert sorted(set(asked)) == [("https", 8443), ("root", 0)]
+    assert checks["sizes"].text == "8 files checked on 2 servers; all as stated."
+    assert checks["clients"].text == "1 of 1 clients have no XRootD client library."
+
+
+def test_a_plan_that_never_uses_http_has_no_line_for_it() -> None:
+    assert "identity" not in [item.name for item in items_of(parse_plan(PLAN))]

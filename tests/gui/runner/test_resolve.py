@@ -13,8 +13,10 @@ from agent.messages import CatalogueFile, Probe, Probed, Workload
 from gui.campaign.catalogue import CatalogueError
 from gui.campaign.plan import File, Files, Test
 from gui.campaign.selection import Client, Server
+from gui.runner.credentials import Credentials
 from gui.runner.probes import ProbeError
-from gui.runner.resolve import Catalogues, RunRefusedError, reached_twice
+from gui.runner.refusal import RunRefusedError
+from gui.runner.resolve import Catalogues, reached_twice
 
 SERVER, CLIENT = Server("s1", "root://s1:1094"), Client("c1", "i1")
 
@@ -37,7 +39,7 @@ def plan(**changes: Any) -> Test:
 
 
 def catalogues(*parts: Probed | Exception, text: str | None = None, directory: Path = Path()) -> Catalogues:
-    return Catalogues(Answers(*parts), None, text=text, directory=directory)  # type: ignore[arg-type]
+    return Catalogues(Answers(*parts), None, Credentials(None), text=text, directory=directory)  # type: ignore[arg-type]
 
 
 async def test_a_list_beside_the_plan_or_brought_with_it(tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from agent.messages import Awaited, Sample, Silence
+from agent.messages import Awaited, Probe, Probed, Request, Sample, Silence
 from gui.campaign import limits
 from gui.models.environment import facts_of as shown
 from gui.report import build, text_table
@@ -506,3 +506,71 @@ async def test_the_checks_made_before_a_run_are_kept_with_it_and_make_no_differe
         assert "preflight" not in store.run(second.run).environment
         assert not any("preflight" in fact.what for fact in facts_of(store, store.run(first.run)))
         assert any(fact.group == "preflight" and fact.value == "not checked" for fact in shown(store.run(first.run)))
+
+
+# ---------------------------------------------------------------- over HTTP
+
+
+MIXED = """
+[[test.mix]]
+weight = 2
+protocol = "https"
+[[test.mix]]
+kind = "write"
+bytes = 100
+protocol = "http"
+[[test.mix]]
+"""
+
+
+def of_version(version: str, unwritable: str = "") -> Any:
+    def answer(question: Probe) -> list[Probed]:
+        return [Probed(question.id, question.server, True, version, unwritable=unwritable if question.write else "")]
+
+    return answer
+
+
+def over_http(record: dict[str, Any], requested: list[Request]) -> list[dict[str, Any]]:
+    """What a server before 5.6.3 reports: nothing of the client."""
+    (asked,) = [r for r in requested if (r.tag, r.path) == (record["session_tag"], record["filename"])]
+    if asked.share == 2:
+        return [record]
+    return [record | {"protocol": "https", "session_tag": None}]
+
+
+async def test_older_servers_are_asked_for_files_of_the_clients_own(stage: Any) -> None:
+    async with stage.open() as workspace:
+        (agent,) = await stage.join("c1", answer=of_version("v5.5.3"))
+        stage.monitoring.change = lambda record: over_http(record, agent.requested)
+        result = await stage.run(stage.plan_text + MIXED)
+        (test,) = workspace.store.tests(result.run)
+    assert result.outcome == "passed"
+    asked = agent.requested
+    assert sorted(request.share for request in asked) == [0] * 6 + [1] * 3 + [2] * 3
+    assert all(request.own is (request.share == 0) for request in asked)
+    assert all(request.path.startswith(f"/store/write/{request.tag}/") is (request.share != 2) for request in asked)
+    assert {request.size for request in asked if request.share == 1} == {100}
+    assert [one.protocol for one in test.spec.workloads] == ["https", "http", ""]
+    (order,) = agent.orders
+    assert order.protocols == ["http", "https", "root"]
+    assert order.workloads == list(test.spec.workloads)
+
+
+async def test_newer_servers_are_asked_for_the_files_as_they_are(stage: Any) -> None:
+    async with stage.open():
+        (agent,) = await stage.join("c1", answer=of_version("v5.6.3"))
+        stage.monitoring.change = lambda record: [
+            record | {"protocol": "https", "session_tag": None, "appinfo": f"tally/1 ({record['session_tag']})"}
+        ]
+        assert (await stage.run(stage.plan_text.replace("repeats", 'protocol = "https"\nrepeats'))).outcome == "passed"
+    assert not any(request.own for request in agent.requested)
+    assert all(request.path.startswith("/store/f") for request in agent.requested)
+
+
+async def test_an_older_server_that_lets_nobody_write_is_refused(stage: Any) -> None:
+    async with stage.open() as workspace:
+        await stage.join("c1", answer=of_version("v5.5.3", "permission denied"))
+        with pytest.raises(RunRefusedError, match=r"s1:1094 \(XRootD v5.5.3\) reports nothing of a client over HTTP.*"
+                           r"may not write to /store/write \(permission denied\)"):  # fmt: skip
+            await stage.run(stage.plan_text.replace("repeats", 'protocol = "https"\nrepeats'))
+        assert workspace.store.runs() == []

@@ -19,7 +19,7 @@ from gui.runner import LabMissingError, Workspace, ownership
 from gui.runner import session as session_module
 from gui.runner import workspace as workspace_module
 from gui.runner.ownership import SETTING
-from gui.runner.resolve import RunRefusedError
+from gui.runner.refusal import RunRefusedError
 from gui.store import Store
 from shoveler.bus import BusError
 

@@ -11,7 +11,17 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from gui.store import LoadResult, Store, StoreUnavailableError, batched, host_of, loader, records, split_records
+from gui.store import (
+    LoadResult,
+    NewRequest,
+    Store,
+    StoreUnavailableError,
+    batched,
+    host_of,
+    loader,
+    records,
+    split_records,
+)
 from gui.store.loader import GROUPS_PER_DAY, OTHER
 
 DAY = 86400
@@ -572,3 +582,41 @@ def test_a_run_that_is_deleted_while_its_records_wait_for_the_database_gets_none
     monkeypatch.setattr(database, "write", delete_first)
     result = world.store.load([world.body(a)], 1.0)
     assert (result.final, result.foreign) == (0, 1)
+
+
+TAGLESS = {"user": None, "session_tag": None, "appinfo": None}
+
+
+def test_a_record_over_http_is_found_by_the_user_agent(any_world: Any) -> None:
+    world = any_world
+    world.begin()
+    a, b = world.ask(2)
+    over_http = TAGLESS | {"protocol": "https", "appinfo": f"tally/0.1.0+x ({a.tag})"}
+    other = TAGLESS | {"protocol": "http", "appinfo": f"curl/8 ({a.tag})"}
+    bodies = [changed(world.body(a), **over_http), changed(world.body(b), **other)]
+    assert world.store.load(bodies, 1.0) == LoadResult(final=1, foreign=1, repeats={world.repeat: 1})
+    with_hash = over_http | {"user": "c2561938", "session_tag": "c2561938"}
+    assert world.store.load([changed(world.body(b), **with_hash)], 2.0).final == 1, "the hash of a name is no tag"
+
+
+def test_a_record_of_a_clients_own_file_is_found_by_its_path(any_world: Any) -> None:
+    world = any_world
+    world.begin()
+    (tag,) = world.store.allocate_tags(1)
+    (stranger,) = world.store.allocate_tags(1)
+    paths = [f"/store/write/{tag}/f1", f"/store/write/{tag}/f2"]
+    world.store.add_requests(
+        world.repeat, [NewRequest(tag, path, "root://s", "shared/c1", 0, 5) for path in paths], world.tick()
+    )
+    (own,) = world.ask(1)
+    bodies = [
+        changed(world.body(own), **TAGLESS, protocol="http", filename=path)
+        for path in (*paths, "/store/write/none/f", f"/store/write/{stranger}/f", f"/{tag}", "/f")
+    ]
+    as_user = TAGLESS | {"user": "u17", "session_tag": "u17", "protocol": "xroot"}
+    bodies += [changed(world.body(own), **as_user, filename=paths[0])]
+    result = world.store.load(bodies, 1.0)
+    assert (result.final, result.foreign) == (2, 5)
+    assert [world.store.records_of(number)[0].path for number in (1, 2)] == paths
+    lost_login = changed(world.body(own), **TAGLESS, filename=paths[0], incomplete=["no_user"])
+    assert world.store.load([lost_login], 2.0).final == 1

@@ -21,6 +21,7 @@ from gui.models.plain import straight
 from gui.models.plans import NEW_PLAN, FaultPlace, PlanLibrary
 from gui.pages.plans.choose import ChooseSheet
 from gui.pages.plans.page import PlansPage
+from gui.pages.plans.workloads import KINDS
 
 NEW_PLAN_TEXT = format_plan(NEW_PLAN)
 
@@ -132,8 +133,9 @@ def test_each_kind_of_reading_shows_its_fields_and_is_kept(mine: PlansPage) -> N
         ("vector", ("bytes", "chunks")),
         ("long", ("reads", "pause")),
     ):
-        next(b for b in mine.form.kinds.buttons() if b.property("value") == kind).click()
-        shown = {name for name in ("bytes", "chunks", "reads", "pause") if getattr(mine.form, name).isVisible()}
+        (row,) = mine.form.workloads.rows
+        row.kind.setCurrentIndex(KINDS.index(kind))
+        shown = {name for name in ("bytes", "chunks", "reads", "pause") if getattr(row, name).isVisible()}
         assert set(visible) <= shown
         assert mine.editor.plan.tests[0].workload.kind == kind
 
@@ -307,7 +309,7 @@ def test_the_form_needs_no_scrolling_sideways(mine: PlansPage, qtbot, width: int
         return preview.x() > form.x() and preview.y() <= form.y() + 8
 
     for kind in ("full", "vector", "long"):
-        next(b for b in mine.form.kinds.buttons() if b.property("value") == kind).click()
+        mine.form.workloads.rows[0].kind.setCurrentIndex(KINDS.index(kind))
         mine.resize(width, 720)
         qtbot.waitUntil(lambda: is_beside() is beside)
         assert mine.form_side.form_area.horizontalScrollBar().maximum() == 0

@@ -163,7 +163,7 @@ async def test_a_hub_that_moves_says_that_it_must_be_opened_again(desk, page, ma
 
 
 async def test_a_run_keeps_its_bus_and_a_demonstration_its_own(desk, page, made, make_workspace, tmp_path) -> None:
-    from gui.runner.resolve import RunRefusedError
+    from gui.runner.refusal import RunRefusedError
 
     async def refuse(options: Any) -> None:
         raise RunRefusedError("A run is under way.")

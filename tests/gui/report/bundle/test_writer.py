@@ -28,7 +28,7 @@ def test_a_file_is_replaced_only_when_the_bundle_is_whole(world: Any, tmp_path: 
 
 def test_the_manifest_sums_up_every_part(exported: Path, forge: Any) -> None:
     manifest = forge.json("manifest.json")
-    assert (manifest["schema"], manifest["by"], manifest["made"]) == (3, "", 5.0)
+    assert (manifest["schema"], manifest["by"], manifest["made"]) == (4, "", 5.0)
     assert {name: part["lines"] for name, part in manifest["parts"].items()} == {
         "requests.ndjson": 16,
         "records.ndjson": 13,
