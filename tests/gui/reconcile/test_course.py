@@ -57,8 +57,8 @@ def test_a_last_status_that_is_kept_as_a_step_too_hides_no_figures(any_world: An
     run = run_with_losses(any_world)
     before = [stage.count for stage in found(any_world, run, VerdictKind.MATCHED).stages]
     for pair in any_world.store.statuses(run):
-        status = decode_status(f"{pair.program}.{pair.member}", pair.last)
-        any_world.store.add_status_step(run, step_of(None, status))
+        first, last = (decode_status(f"{pair.program}.{pair.member}", body) for body in (pair.first, pair.last))
+        any_world.store.add_status_step(run, step_of(first, last))
     course = found(any_world, run, VerdictKind.MATCHED)
     assert [stage.count for stage in course.stages] == before
     assert states(course) == ["passed"] * 7
