@@ -543,7 +543,10 @@ def as_json(
 
 def parser() -> argparse.ArgumentParser:
     """The options of ``tally-collector inspect``."""
-    made = argparse.ArgumentParser("tally-collector inspect", description=__doc__.partition("\n\n")[0])
+    made = argparse.ArgumentParser(
+        "tally-collector inspect",
+        description="Shows the content of a capture, spool, local bus, checkpoint or quarantine in readable form.",
+    )
     made.add_argument("input", metavar="CAPTURE|SPOOL", help="a capture (JSON lines, - for standard input), the "
                         "directory or file of a spool or local bus, a checkpoint or quarantine")  # fmt: skip
     made.add_argument("--server", action="append", default=[], metavar="NAME",

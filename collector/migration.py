@@ -340,7 +340,9 @@ def _number(name: str, value: object) -> int:
 
 def parser() -> argparse.ArgumentParser:
     """The options of ``tally-collector import-config``."""
-    made = argparse.ArgumentParser("tally-collector import-config", description=__doc__.partition("\n\n")[0])
+    made = argparse.ArgumentParser(
+        "tally-collector import-config", description="Converts the settings of an OSG collector (YAML) to ours (TOML)."
+    )
     made.add_argument("file", metavar="FILE", help="config.yaml of the collector in Go, or connection.conf of the "
                       "one in Python")  # fmt: skip
     made.add_argument("--environment", metavar="FILE", help="file with variables of its service, such as "

@@ -102,7 +102,10 @@ def as_text(found: Standing) -> str:
 
 def parser() -> argparse.ArgumentParser:
     """The options of ``tally-collector status``."""
-    made = argparse.ArgumentParser("tally-collector status", description=__doc__.partition("\n\n")[0])
+    made = argparse.ArgumentParser(
+        "tally-collector status",
+        description="Shows the status of a collector, from its files alone, whether it runs or not. Changes nothing.",
+    )
     made.add_argument("--state", metavar="DIR", help="directory of the checkpoints, as for the collector")
     made.add_argument("--json", action="store_true", help="one JSON object per checkpoint")
     return made

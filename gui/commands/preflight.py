@@ -26,9 +26,9 @@ def add_parsers(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -
     parser = commands.add_parser(
         "preflight",
         help="check that everything a plan needs is in place",
-        description="Checks bus, clients, clocks, servers, files, monitoring and room for a plan, and says what to do. "
-        "Nothing is changed and no run is started. Exit code: 0 no check failed, 1 one failed, 2 the plan cannot be "
-        "read.",
+        description="Checks bus, clients, clocks, servers, files, monitoring and free space for a plan, and says what "
+        "to do. Nothing is changed and no run is started. Exit code: 0 no check failed, 1 one failed, 2 the plan "
+        "cannot be read.",
     )
     parser.add_argument("plan", metavar="PLAN", help="plan file, or the name of a preset")
     parser.add_argument(

@@ -57,7 +57,7 @@ def add_parsers(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -
     run.add_argument(
         "--handed-over",
         action="store_true",
-        help="go on with the run of a window that is closed, which tells it on standard input (used by the window)",
+        help=argparse.SUPPRESS,  # by a window that is closed during a run; it describes the run on standard input
     )
     run.add_argument("--headless", action="store_true", help="never open a window")
     run.add_argument("--out", type=Path, metavar="DIR", help="write the reports of the run to this directory")

@@ -64,7 +64,7 @@ def federation_text(federation: Federation) -> str:
     lines: list[str] = []
     if not federation.rows and not federation.caches:
         if federation.narrowed:
-            return f"No record is one of {' '.join(federation.narrowed)}; leave some of that out to see others.\n"
+            return f"No record matches {' '.join(federation.narrowed)}; leave some of that out to see others.\n"
         return "No records yet: load some with `tally load`, or keep a hub running while collectors publish.\n"
     if federation.rows:
         total = federation.total

@@ -84,12 +84,14 @@ def about_size(size: float) -> str:
 
 
 def about_duration(seconds: float) -> str:
-    """Rounded for reading: ``"12 s"``, ``"4 min"``, ``"2.5 h"``."""
+    """Rounded for reading: ``"12 s"``, ``"4 min"``, ``"2.5 h"``, ``"30 days"``."""
     if seconds < 90:
         return f"{seconds:,.0f} s"
     if seconds < 90 * 60:
         return f"{seconds / 60:,.0f} min"
-    return f"{seconds / 3600:,.1f} h"
+    if seconds < 72 * 3600:
+        return f"{seconds / 3600:,.1f} h"
+    return f"{seconds / 86400:,.0f} days"
 
 
 _UNITS = (("TiB", 2**40), ("GiB", 2**30), ("MiB", 2**20), ("KiB", 2**10))

@@ -65,7 +65,7 @@ def test_tests_of_ours_alone_are_no_researchers_and_no_campus() -> None:
 
 def test_nothing_within_what_was_asked_for_is_not_nothing_at_all() -> None:
     text = federation_text(Federation("week", [], narrowed=("--since 2027-01-01", "--foreign")))
-    assert text == "No record is one of --since 2027-01-01 --foreign; leave some of that out to see others.\n"
+    assert text == "No record matches --since 2027-01-01 --foreign; leave some of that out to see others.\n"
 
 
 def test_nothing_yet_says_what_to_do() -> None:

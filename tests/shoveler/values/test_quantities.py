@@ -112,3 +112,4 @@ def test_a_size_comes_back(size: int) -> None:
 def test_rounded_for_reading() -> None:
     assert (about_size(999), about_size(819_200 * 1024)) == ("999 B", "800.0 MiB")
     assert (about_duration(12), about_duration(600), about_duration(9000)) == ("12 s", "10 min", "2.5 h")
+    assert (about_duration(71 * 3600), about_duration(30 * 86400)) == ("71.0 h", "30 days")
