@@ -268,8 +268,8 @@ class ComparePage(Page):
             self._test = number
             self._fill_charts()
 
-    def show_nothing(self, title: str, reason: str) -> None:
-        """Say why there is nothing to compare, and what to do."""
+    def show_nothing(self, title: str, reason: str, *, done: bool = True) -> None:
+        """Say why there is nothing to compare, and what to do; not `done`: that it is being read."""
         self._comparison = None
         self.report_button.setEnabled(False)
         while (item := self._empty_layout.takeAt(0)) is not None:
@@ -281,7 +281,7 @@ class ComparePage(Page):
             ("Open the plans", "plans", self.plans_wanted.emit),
             ("All runs", "runs", self.back_wanted.emit),
         )
-        shown = empty_widget(Empty("split", title, reason, actions, primary=False))
+        shown = empty_widget(Empty("split", title, reason, actions if done else (), primary=False))
         self._empty_layout.addWidget(shown)
         shown.show()
         self.inner.setCurrentIndex(0)

@@ -68,7 +68,9 @@ async def test_the_latest_run_is_compared_with_the_baseline(desk, page, presente
     presenter.open()
     assert await desk.settle() == ["compare runs"]
     assert shown(page) == [(1, 3)]
-    assert [call[0] for call in page.calls] == ["show_runs", "show_pair", "show_comparison", "show_trend"]
+    calls = ["show_runs", "show_pair", "show_nothing", "show_comparison", "show_trend"]
+    assert [call[0] for call in page.calls] == calls
+    assert page.calls[2][1] == "Reading runs 1 and 3…"
     assert page.calls[-1] == ("show_trend", "trend of osdf")
 
 
