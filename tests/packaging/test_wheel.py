@@ -69,7 +69,7 @@ def test_a_program_tells_its_version(place: Path, program: str) -> None:
 
 
 def test_tally_makes_a_workspace(place: Path) -> None:
-    call(place / "env/bin/tally", "key", "list", "--db", place / "work.db", directory=place)
+    call(place / "env/bin/tally", "key", "create", "--shared", "--db", place / "work.db", directory=place)
     assert (place / "work.db").is_file()
 
 
