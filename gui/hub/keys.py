@@ -6,6 +6,7 @@ on the database when no hub runs; a running hub sees the change within a second.
 
 from __future__ import annotations
 
+import re
 import secrets
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
@@ -100,6 +101,14 @@ def check_name(name: str | None) -> None:
 def shared_key(now: float, secret: str | None = None) -> Key:
     """A shared key for agents: newly created, or from a given text. Raises CredentialError if that is too short."""
     return replace(new_key(AGENT_SCOPES, now, kid=f"{SHARED}-{secrets.token_hex(6)}", secret=secret), shared=True)
+
+
+_is_of_a_person = re.compile(r"[up]-[0-9a-f]{12}").fullmatch
+
+
+def of_a_sign_in(key: Key) -> bool:
+    """Whether this is the personal key of a person's sign-in, at a program (``u-…``) or a browser (``p-…``)."""
+    return _is_of_a_person(key.kid) is not None and key.until is not None
 
 
 def ensure_shared_key(store: KeyStore, now: float, secret: str | None = None) -> Key:

@@ -373,6 +373,11 @@ class Hub:
         return f"{scheme}://{host_port(host, self.port)}"
 
     @property
+    def page(self) -> str:
+        """``https://HOST:PORT`` of the page for people, as browsers write it."""
+        return self._front.origin
+
+    @property
     def pin(self) -> str:
         """``sha256:HEX`` of the public key; empty without TLS."""
         return self._identity.pin if self._identity else ""

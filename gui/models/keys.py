@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from gui.hub.keys import usable
+from gui.hub.keys import of_a_sign_in, usable
 from gui.hub.persistence import Issued, Key
 
 STATES = {
@@ -49,9 +49,12 @@ def key_rows(keys: Iterable[Key], invitations: Iterable[Issued], now: float) -> 
 
 
 def _of_key(key: Key, now: float) -> KeyRow:
-    state = "in use" if key.state == "active" else "retiring" if usable(key, now) else "revoked"
-    kind = "shared key" if key.shared else "key"
-    until = key.until if state == "retiring" else None
+    if key.state == "active":
+        state = "in use" if usable(key, now) else "expired"
+    else:
+        state = "retiring" if usable(key, now) else "revoked"
+    kind = "shared key" if key.shared else "sign-in" if of_a_sign_in(key) else "key"
+    until = key.until if state != "revoked" else None
     return KeyRow(key.kid, kind, state, ", ".join(key.scopes), key.sub or "anybody", key.created, until)
 
 

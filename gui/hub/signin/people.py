@@ -240,6 +240,11 @@ class People:
         if kid in self._sign_ins:
             self._used[kid] = self._clock()
 
+    @property
+    def signed_in(self) -> int:
+        """How many sign-ins are good now."""
+        return sum(self.good(kid) for kid in self._sign_ins)
+
     def good(self, kid: str) -> bool:
         """Whether a person's key is good now."""
         key = self._keyring.book.keys.get(kid)

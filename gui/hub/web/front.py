@@ -67,6 +67,11 @@ class Front:
         self._door = Door(self.people, keyring, refusals, self.board, self._watchers, address=address, clock=clock)
         self._door.add_to(pages)
 
+    @property
+    def origin(self) -> str:
+        """``https://HOST[:PORT]`` of the page."""
+        return self._door.origin
+
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
         """Read who has signed in; renew and end sign-ins while this block runs."""

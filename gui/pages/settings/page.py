@@ -11,9 +11,9 @@ from PySide6.QtWidgets import QHBoxLayout, QLabel, QLineEdit, QPushButton, QStac
 from gui.hub.persistence import Key
 from gui.models.keys import KeyRow
 from gui.pages.settings.keys import KeysSection
-from gui.pages.settings.presenter import BUS, DATABASE, HubFacts, SecretState
+from gui.pages.settings.presenter import BUS, DATABASE, SECRETS, SIGN_IN, HubFacts, SecretState, SignInFacts
 from gui.pages.settings.rows import Section
-from gui.pages.settings.sections import AppearanceSection, BusSection, DatabaseSection, HubSection
+from gui.pages.settings.sections import AppearanceSection, BusSection, DatabaseSection, HubSection, PeopleSection
 from gui.pages.settings.shortcuts import ShortcutsSection
 from gui.runner.checklist import Check
 from gui.runner.settings import MachineSettings, default
@@ -87,17 +87,17 @@ class SettingsPage(QWidget):
         super().__init__()
         self.setObjectName("page")
         self.setAttribute(Qt.WidgetAttribute.WA_StyledBackground)
-        self.bus, self.hub, self.keys = BusSection(), HubSection(), KeysSection()
+        self.bus, self.hub, self.people, self.keys = BusSection(), HubSection(), PeopleSection(), KeysSection()
         self.database, self.appearance, self.shortcuts = DatabaseSection(), AppearanceSection(), ShortcutsSection()
         self.sections: tuple[Section, ...] = (
-            self.bus, self.hub, self.keys, self.database, self.appearance, self.shortcuts,
+            self.bus, self.hub, self.people, self.keys, self.database, self.appearance, self.shortcuts,
         )  # fmt: skip
         self._draft = MachineSettings({})
         self._file = ""
         self._mistakes: Mapping[str, str] = {}
-        self._forms = {
-            name: row for section in (self.bus, self.hub, self.database) for name, row in section.rows.items()
-        }
+        forms = (self.bus, self.hub, self.people, self.database)
+        self._forms = {name: row for section in forms for name, row in section.rows.items()}
+        self._secrets = {BUS: self.bus.secret, DATABASE: self.database.secret, SIGN_IN: self.people.secret}
         self._connect_rows()
         row = QHBoxLayout(self)
         row.setContentsMargins(0, 0, 0, 0)
@@ -112,12 +112,12 @@ class SettingsPage(QWidget):
 
     def _connect_rows(self) -> None:
         for row in self._forms.values():
-            if row.name in (BUS, DATABASE):
+            if row.name in SECRETS:
                 continue
             row.changed.connect(self.edited)
             row.entered.connect(self.entered)
             row.restore_wanted.connect(lambda name: self.restore_wanted.emit([name]))
-        for secret in (self.bus.secret, self.database.secret):
+        for secret in self._secrets.values():
             secret.typed.connect(self.secret_typed)
             secret.forget_wanted.connect(self._forget)
         self.bus.kind.changed.connect(lambda _name, kind: self.bus.show_kind(kind))
@@ -274,7 +274,7 @@ class SettingsPage(QWidget):
         """Show what the fields say, which of it is changed or wrong, and whether there is something to apply."""
         self._draft, self._mistakes = draft, mistakes
         for name, row in self._forms.items():
-            if name in (BUS, DATABASE):
+            if name in SECRETS:
                 continue
             row.set_text(draft[name])
             changed = draft[name] != default(name)
@@ -282,6 +282,7 @@ class SettingsPage(QWidget):
             row.show_error(mistakes.get(name, ""))
         self.bus.show_kind(draft["bus.kind"])
         self.database.show_draft(draft, dirty=dirty)
+        self.people.show_draft(draft)
         self.discard.setEnabled(dirty)
         self.apply.setEnabled(dirty and not mistakes)
         if mistakes:
@@ -310,8 +311,7 @@ class SettingsPage(QWidget):
 
     def show_secret(self, name: str, state: SecretState) -> None:
         """How it stands with a password."""
-        row = self.bus.secret if name == BUS else self.database.secret
-        row.show_state(place=state.place, kept=state.kept, typed=state.typed, trouble=state.trouble)
+        self._secrets[name].show_state(place=state.place, kept=state.kept, typed=state.typed, trouble=state.trouble)
 
     def show_checks(self, name: str, checks: Sequence[Check], *, running: bool) -> None:
         """What a test has found."""
@@ -320,6 +320,10 @@ class SettingsPage(QWidget):
     def show_hub(self, facts: HubFacts) -> None:
         """How it stands with the hub."""
         self.hub.show_hub(facts)
+
+    def show_sign_in(self, facts: SignInFacts) -> None:
+        """How it stands with the sign-in of people."""
+        self.people.show_sign_in(facts)
 
     def show_lab(self, text: str, directory: str) -> None:
         """Offer a lab that runs here."""
@@ -407,6 +411,11 @@ class SettingsPage(QWidget):
         self._show_counts()
 
     def _forget(self, name: str) -> None:
+        if name == SIGN_IN:
+            whom = f"{self._draft['signin.client_id']} at {self._draft['signin.provider']}"
+            after = "Nobody can sign in with a browser until it is given again; who is signed in stays so."
+            ask(self, f"Forget the secret of {whom}?", after, "Forget", lambda: self.forget_wanted.emit(name))
+            return
         what = self._draft["bus.address"] if name == BUS else self._draft["database.address"]
         who = f"{self._draft['bus.user']} at {what}" if name == BUS else what
         after = "The next connection needs it again." + (

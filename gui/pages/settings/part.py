@@ -69,7 +69,8 @@ class Part(Base):
         self.page.focus(name)
 
     def visit(self, **place: object) -> None:
-        """`section`: bus, hub, keys, database, appearance or shortcuts; `back`: the page that the way back leads to."""
+        """`section`: bus, hub, signin, keys, database, appearance or shortcuts; `back`: the page that the way back
+        leads to."""
         if "section" in place:
             self.page.search.clear()
             self.page.go(str(place["section"]))

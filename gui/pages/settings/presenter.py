@@ -19,6 +19,7 @@ from typing import Any, Protocol
 from gui.hub import keys
 from gui.hub.certificate import CERTIFICATE, CertificateError, given_identity
 from gui.hub.persistence import Key
+from gui.hub.signin.people import NoSignInError
 from gui.models.keys import KeyRow, key_rows
 from gui.pages.desk import Desk
 from gui.runner.buscheck import Places, check_bus
@@ -32,6 +33,7 @@ from gui.runner.machine import (
     database_account,
     database_address,
     default_database,
+    sign_in_account,
     split_password,
     workspace_options,
 )
@@ -47,13 +49,15 @@ from gui.runner.settings import (
     take_apart,
     write_settings,
 )
+from gui.runner.signin import WHERE
 from gui.runner.workspace import Workspace
 from gui.store import Store, StoreError
 from shoveler.bus import BusAddress, BusError, BusOptions, parse_bus_address
 
 log = logging.getLogger("tally.window")
 
-BUS, DATABASE = "bus", "database"
+BUS, DATABASE, SIGN_IN = "bus", "database", "signin"
+SECRETS = (BUS, DATABASE, SIGN_IN)
 UNOPENED = "Kept; it is used when a workspace is opened."
 KEYS_SECONDS = 2.0
 """How often the list of keys is read again while it is shown."""
@@ -85,6 +89,17 @@ class HubFacts:
     """Settings of the hub have changed since the workspace was opened."""
 
 
+@dataclass(frozen=True, slots=True)
+class SignInFacts:
+    """How it stands with the sign-in of people. `page`: the hub's page; `back`: the address to register."""
+
+    icon: str = "ring"
+    words: str = "starts when a workspace is opened"
+    colour: str = "mute"
+    page: str = ""
+    back: str = ""
+
+
 class SettingsView(Protocol):
     """The page."""
 
@@ -93,6 +108,7 @@ class SettingsView(Protocol):
     def show_secret(self, name: str, state: SecretState) -> None: ...
     def show_checks(self, name: str, checks: Sequence[Check], *, running: bool) -> None: ...
     def show_hub(self, facts: HubFacts) -> None: ...
+    def show_sign_in(self, facts: SignInFacts) -> None: ...
     def show_lab(self, text: str, directory: str) -> None: ...
     def show_open_database(self, shown: str, default: str) -> None: ...
     def show_keys(self, rows: Sequence[KeyRow] | None, trouble: str) -> None: ...
@@ -191,7 +207,7 @@ class SettingsPresenter:
                 self._page.show_outcome(
                     f"The queue {queue} is left out: each workspace has a queue of its own.", "info"
                 )
-        if name in ("bus.address", "bus.user", "database.address"):
+        if name in ("bus.address", "bus.user", "database.address", "signin.provider", "signin.client_id"):
             self._desk.background(self._look_up(), "look at passwords")
 
     def _take_apart(self) -> None:
@@ -250,6 +266,9 @@ class SettingsPresenter:
     def _account(self, name: str, settings: MachineSettings) -> str:
         """Whose password it is; empty when there is nobody yet."""
         try:
+            if name == SIGN_IN:
+                complete = settings["signin.provider"] and settings["signin.client_id"]
+                return sign_in_account(settings) if complete else ""
             if name == DATABASE:
                 return database_account(settings["database.address"]) if settings["database.address"] else ""
             bus = settings.replaced(bus__kind="rabbitmq").bus()
@@ -260,7 +279,7 @@ class SettingsPresenter:
     async def _look_up(self) -> None:
         draft = self.draft
         self._pin = await asyncio.to_thread(self._pin_on_disk)
-        for name in (BUS, DATABASE):
+        for name in SECRETS:
             state = await asyncio.to_thread(self._secret_state, self._account(name, draft))
             if draft == self.draft:
                 self._page.show_secret(name, replace(state, typed=name in self._typed))
@@ -284,6 +303,8 @@ class SettingsPresenter:
             self._page.show_outcome(str(error), "bad")
         else:
             self._page.show_outcome(f"The password of {account.partition(' ')[2]} is forgotten.", "ok")
+            if name == SIGN_IN:
+                await self._use_sign_in()
         self._show()
         await self._look_up()
 
@@ -318,9 +339,19 @@ class SettingsPresenter:
         changed = {name for name in BY_NAME if draft[name] != before[name]}
         if BUS in typed or any(name.startswith("bus.") and name != "bus.management" for name in changed):
             words, colour = await self._use_bus(draft)
+        if (changed and all(name.startswith("signin.") for name in changed)) or typed.keys() == {SIGN_IN}:
+            words = "Kept; the hub goes by it now." if self._desk.workspace is not None else UNOPENED
+        if SIGN_IN in typed or any(name.startswith("signin.") for name in changed):
+            await self._use_sign_in()
         self._page.show_outcome(words, colour)
         self._show_hub()
         await self._look_up()
+
+    async def _use_sign_in(self) -> None:
+        """Let the open workspace's hub go by the settings and the secret of now; a demonstration has none."""
+        workspace = self._desk.workspace
+        if workspace is not None and workspace.sign_in is not None:
+            await workspace.sign_in.read()
 
     def _write(self, settings: MachineSettings, typed: Mapping[str, str]) -> None:
         write_settings(self.file, settings)
@@ -460,8 +491,27 @@ class SettingsPresenter:
             hub = workspace.hub
             agents = sum(agent.live for agent in hub.roster.agents)
             self._page.show_hub(HubFacts(hub.address, agents, hub.pin, own, self._hub_changed()))
+        self._page.show_sign_in(self._sign_in_facts(workspace))
         shown = workspace.store.database.shown if workspace is not None else ""
         self._page.show_open_database(shown, default_database(self._data, MachineSettings({})))
+
+    def _sign_in_facts(self, workspace: Workspace | None) -> SignInFacts:
+        if workspace is None:
+            return SignInFacts()
+        if workspace.sign_in is None:
+            return SignInFacts(words="a demonstration lets nobody sign in")
+        origin = workspace.hub.page
+        back = f"{origin}/signin/back"
+        wrong = next((one.text for one in workspace.problems.all() if one.where == WHERE), "")
+        if wrong:
+            return SignInFacts("bad", wrong, "bad", origin, back)
+        try:
+            title = workspace.hub.people.needed().options.title
+        except NoSignInError as error:
+            return SignInFacts("ring", str(error), "mute", "", back)
+        count = workspace.hub.people.signed_in
+        people = f"{count:,} sign-in{'' if count == 1 else 's'} now"
+        return SignInFacts("ok", f"by {title}, {people}", "ok", f"{origin}/", back)
 
     def _hub_changed(self) -> bool:
         before = self._opened_with

@@ -1,15 +1,16 @@
-"""The forms: bus, hub, database, appearance."""
+"""The forms: bus, hub, people, database, appearance."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
-from PySide6.QtCore import QSettings, Qt, Signal
-from PySide6.QtGui import QGuiApplication
+from PySide6.QtCore import QSettings, Qt, QUrl, Signal
+from PySide6.QtGui import QDesktopServices, QGuiApplication
 from PySide6.QtWidgets import QHBoxLayout, QLineEdit, QWidget
 
+from gui.hub.signin.provider import GITHUB
 from gui.models.checklist import STATES
-from gui.pages.settings.presenter import HubFacts
+from gui.pages.settings.presenter import HubFacts, SignInFacts
 from gui.pages.settings.rows import NARROW, WIDE, CheckLines, ChoiceRow, Row, SecretRow, Section, TextRow
 from gui.runner.buscheck import outcome
 from gui.runner.checklist import Check
@@ -224,6 +225,72 @@ class HubSection(Section):
         (self.hidden.discard if facts.reopen else self.hidden.add)(self._reopen_row)
         if before == facts.reopen:
             self.refresh()
+
+
+class PeopleSection(Section):
+    """Whom the hub lets in by sign-in."""
+
+    def __init__(self) -> None:
+        super().__init__("signin", "People", "who may look on or run tests without a key", "client")
+        provider = self.group("Provider")
+        self.provider = TextRow(
+            "signin.provider", "Provider", hint("signin.provider"), width=WIDE, placeholder="nobody signs in",
+            words="github oidc cilogon check-in iam keycloak sign in login",
+        )  # fmt: skip
+        self.client = TextRow("signin.client_id", "Client id", hint("signin.client_id"), width=WIDE, words="oauth app")
+        self.secret = SecretRow("signin", "Client secret")
+        self.file = TextRow(
+            "signin.secret_file", "or in a file", hint("signin.secret_file"), width=WIDE, files="All files (*)"
+        )
+        self.back = QLineEdit()
+        self.back.setReadOnly(True)
+        self.back.setFont(fixed_font())
+        self.back.setAccessibleName("Address that the provider sends people back to")
+        self.back.setMinimumWidth(240)
+        self.back.setMaximumWidth(560)
+        copy = button("Copy", "copy", lambda: QGuiApplication.clipboard().setText(self.back.text()))
+        self.add(provider, self.provider, self.client, self.secret, self.file)
+        provider.add(_labelled("Register there", self.back, copy, words="redirect uri callback address"))
+        lists = self.group("Who is let in")
+        self.operators = TextRow("signin.operators", "Operators", hint("signin.operators"), width=WIDE,
+                                 placeholder="nobody", words="allow list team group")  # fmt: skip
+        self.observers = TextRow("signin.observers", "Observers", hint("signin.observers"), width=WIDE,
+                                 placeholder="nobody", words="allow list team group")  # fmt: skip
+        self.add(
+            lists, self.operators, self.observers,
+            TextRow("signin.lasts", "Sign in again after", hint("signin.lasts"), width=NARROW, words="duration"),
+        )  # fmt: skip
+        now = self.group("Now")
+        self.state = Badge()
+        self.open = button("Open the page", "eye", lambda: QDesktopServices.openUrl(QUrl(self._page)))
+        now.add(_labelled("Sign-in", self.state, self.open, words="page browser state"))
+        more = self.group("More")
+        self.scopes = TextRow("signin.scopes", "Scopes", hint("signin.scopes"), width=WIDE, words="oidc")
+        self.github = TextRow(
+            "signin.github", "GitHub's address", hint("signin.github"), width=WIDE, words="enterprise"
+        )
+        self.authority = TextRow("signin.ca_file", "Certificate authority", hint("signin.ca_file"),
+                                 placeholder="of the system", files=CERTIFICATES, words="tls ca")  # fmt: skip
+        self.add(more, self.scopes, self.github, self.authority)
+        self._page = ""
+        self.refresh()
+
+    def show_draft(self, draft: MachineSettings) -> None:
+        """Show the fields that this provider needs."""
+        kind = draft["signin.provider"]
+        for row, applies in ((self.github, kind == GITHUB), (self.scopes, bool(kind) and kind != GITHUB)):
+            (self.hidden.discard if applies else self.hidden.add)(row)
+        self.refresh()
+
+    def show_sign_in(self, facts: SignInFacts) -> None:
+        """How it stands with the sign-in of the hub that runs."""
+        if self.back.text() != facts.back:
+            self.back.setText(facts.back)
+            self.back.setCursorPosition(0)
+        self.back.setPlaceholderText("known when the hub has started")
+        self._page = facts.page
+        self.open.setEnabled(bool(facts.page))
+        self.state.set_state(facts.icon, facts.words, facts.colour)
 
 
 class DatabaseSection(Section):

@@ -13,7 +13,7 @@ from gui.hub.keys import new_key
 from gui.models.keys import KeyRow
 from gui.pages.settings.keys import NewKeySheet, SecretSheet
 from gui.pages.settings.page import SettingsPage
-from gui.pages.settings.presenter import HubFacts, SecretState
+from gui.pages.settings.presenter import HubFacts, SecretState, SignInFacts
 from gui.pages.settings.shortcuts import KeySheet
 from gui.runner.checklist import Check
 from gui.runner.settings import MachineSettings
@@ -151,7 +151,7 @@ def test_the_search_goes_over_all_sections(page, qtbot) -> None:
     page.search.setFocus()
     qtbot.keyClicks(page.search, "certificate")
     shown = [name for name, item in page.buttons.items() if item.isVisible()]
-    assert shown == ["bus", "hub"]
+    assert shown == ["bus", "hub", "signin"]
     assert page.buttons["hub"].count.text() == "3 found"
     assert page.bus.authority.isVisible()
     assert not page.bus.address.isVisible()
@@ -409,3 +409,48 @@ def test_what_became_of_it_stays_at_the_foot_until_something_is_changed(page) ->
     page.show_outcome("Kept; the next run uses it.", "ok")
     edit(page)
     assert page.outcome.text() == "Kept; the next run uses it."
+
+
+def test_people_shows_what_its_provider_needs(page, qtbot) -> None:
+    page.go("signin")
+    edit(page, signin__provider="github", signin__client_id="c1")
+    assert page.people.github.isVisible()
+    assert not page.people.scopes.isVisible()
+    edit(page, signin__provider="https://idp.example", signin__client_id="c1")
+    assert not page.people.github.isVisible()
+    assert page.people.scopes.isVisible()
+    edit(page, signin__provider="github", signin__observers="a b")
+    assert page.people.observers.error.text() == "Expected a GitHub login or ORG/TEAM, got 'a b'."
+    assert page.people.client.error.text().startswith("The provider needs to know who asks")
+    assert not page.apply.isEnabled()
+
+
+def test_people_shows_the_address_to_register_and_leads_to_the_page(page, qtbot) -> None:
+    page.go("signin")
+    page.show_sign_in(SignInFacts())
+    assert page.people.back.placeholderText() == "known when the hub has started"
+    assert not page.people.open.isEnabled()
+    page.show_sign_in(
+        SignInFacts("ok", "by GitHub, 1 sign-in now", "ok", "https://h:8765/", "https://h:8765/signin/back")
+    )
+    assert page.people.back.text() == "https://h:8765/signin/back"
+    assert page.people.open.isEnabled()
+    typed: list[tuple[str, str]] = []
+    page.secret_typed.connect(lambda name, text: typed.append((name, text)))
+    qtbot.keyClicks(page.people.secret.box, "x")
+    assert typed == [("signin", "x")]
+    page.show_secret("signin", SecretState("keyring", kept=True))
+    assert page.people.secret.forget.isVisible()
+
+
+def test_forgetting_the_clients_secret_asks(page, qtbot, dialog) -> None:
+    page.go("signin")
+    edit(page, signin__provider="github", signin__client_id="c1")
+    page.show_secret("signin", SecretState("keyring", kept=True))
+    forgotten: list[str] = []
+    page.forget_wanted.connect(forgotten.append)
+    click(qtbot, page.people.secret.forget)
+    question = dialog(QMessageBox)
+    assert question.text() == "Forget the secret of c1 at github?"
+    press(qtbot, question, "Forget")
+    assert forgotten == ["signin"]

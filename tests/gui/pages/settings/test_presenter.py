@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +14,10 @@ import pytest
 
 from gui.hub import keys
 from gui.hub.certificate import own_identity
+from gui.hub.persistence import Key
+from gui.hub.signin.people import NoSignInError
 from gui.models.keys import key_rows
-from gui.pages.settings.presenter import HubFacts, SecretState, SettingsPresenter
+from gui.pages.settings.presenter import HubFacts, SecretState, SettingsPresenter, SignInFacts
 from gui.runner.secrets import Secrets
 from gui.runner.settings import FILE, MachineSettings, read_settings, write_settings
 from gui.store import Store
@@ -64,6 +67,7 @@ def workspace_for(make_workspace: Any, store: Store, **changes: Any) -> Any:
         "used": used,
         "bus": FakeBus(),
         "options": make_workspace(secrets=object(), database="w.db"),
+        "sign_in": None,
         "hub": make_workspace(address="wss://h:8765", pin="sha256:ab", roster=make_workspace(agents=())),
     }
     return make_workspace(**(values | changes))
@@ -82,7 +86,7 @@ async def test_what_is_typed_is_kept_by_apply_and_used_without_a_restart(
         await desk.settle()
         assert made.mistakes == {}
         assert (made.draft["bus.user"], made.draft["bus.records_exchange"]) == ("ada", "own")
-        assert last(page, "show_secret")[0] == "database"
+        assert last(page, "show_secret")[0] == "signin"
         assert ("show_secret", "bus", SecretState(str(tmp_path / "secrets.json"), typed=True)) in page.calls
         assert not (tmp_path / FILE).exists()
         made.apply()
@@ -303,3 +307,111 @@ def test_the_state_of_a_key_is_what_it_can_still_do() -> None:
         ("i-1", "expired", "0 of 2", "2 agents"),
     ]
     assert not any(row.can_be_revoked for row in rows)
+
+
+# ---- people
+
+
+class FakeSignIn:
+    """Counts how often the hub was told to go by the settings of now."""
+
+    def __init__(self) -> None:
+        self.read_count = 0
+
+    async def read(self) -> None:
+        self.read_count += 1
+
+
+class FakePeople:
+    """A hub's people: `why_not` is why nobody can sign in."""
+
+    signed_in = 2
+
+    def __init__(self, make_workspace: Any, why_not: str = "") -> None:
+        self._make, self._why_not = make_workspace, why_not
+
+    def needed(self) -> Any:
+        if self._why_not:
+            raise NoSignInError(self._why_not)
+        return self._make(options=self._make(title="GitHub"))
+
+
+def with_people(make_workspace: Any, store: Store, why_not: str = "", problems: Any = ()) -> Any:
+    hub = make_workspace(
+        address="wss://h:8765", pin="sha256:ab", roster=make_workspace(agents=()), page="https://h:8765",
+        people=FakePeople(make_workspace, why_not),
+    )  # fmt: skip
+    listed = make_workspace(all=lambda: problems)
+    return workspace_for(make_workspace, store, sign_in=FakeSignIn(), hub=hub, problems=listed)
+
+
+async def test_who_is_let_in_is_kept_and_used_at_once(desk, page, made, make_workspace, tmp_path) -> None:
+    with Store(tmp_path / "w.db") as store:
+        desk.workspace = with_people(make_workspace, store)
+        made.attach(desk.workspace)
+        made.edit("signin.provider", "github")
+        assert "signin.client_id" in made.mistakes
+        made.edit("signin.client_id", "c1")
+        made.edit("signin.operators", "ada, osg/monitoring")
+        made.type_secret("signin", "s3cret")
+        made.apply()
+        await desk.settle()
+        assert read_settings(tmp_path / FILE)[0].names("signin.operators") == ("ada", "osg/monitoring")
+        assert Secrets(tmp_path).read("signin c1@github") == "s3cret"
+        assert "s3cret" not in (tmp_path / FILE).read_text()
+        assert desk.workspace.sign_in.read_count == 1
+        assert last(page, "show_outcome") == ("Kept; the hub goes by it now.", "ok")
+        assert desk.workspace.used == []  # the bus has nothing to do with it
+        facts = SignInFacts("ok", "by GitHub, 2 sign-ins now", "ok", "https://h:8765/", "https://h:8765/signin/back")
+        assert last(page, "show_sign_in") == (facts,)
+
+        made.type_secret("signin", "another")
+        made.apply()
+        await desk.settle()
+        assert desk.workspace.sign_in.read_count == 2
+        made.forget_secret("signin")
+        await desk.settle()
+        assert desk.workspace.sign_in.read_count == 3
+        assert Secrets(tmp_path).read("signin c1@github") == ""
+
+
+async def test_what_is_said_of_the_sign_in(desk, page, made, make_workspace, tmp_path) -> None:
+    assert last_facts(made, page).words == "starts when a workspace is opened"
+    with Store(tmp_path / "w.db") as store:
+        desk.workspace = with_people(make_workspace, store, "Nobody is let in by sign-in here.")
+        assert last_facts(made, page) == SignInFacts(
+            "ring", "Nobody is let in by sign-in here.", "mute", "", "https://h:8765/signin/back"
+        )
+        wrong = make_workspace(where="sign-in settings", text="The settings cannot be used.")
+        desk.workspace = with_people(make_workspace, store, problems=(wrong,))
+        assert (last_facts(made, page).icon, last_facts(made, page).words) == ("bad", "The settings cannot be used.")
+        desk.workspace = workspace_for(make_workspace, store)
+        assert last_facts(made, page).words == "a demonstration lets nobody sign in"
+
+
+def last_facts(made: SettingsPresenter, page: Any) -> SignInFacts:
+    made.look()
+    (facts,) = last(page, "show_sign_in")
+    assert isinstance(facts, SignInFacts)
+    return facts
+
+
+async def test_a_mistake_in_a_list_stops_apply(desk, page, made, tmp_path) -> None:
+    made.edit("signin.provider", "github")
+    made.edit("signin.client_id", "c1")
+    made.edit("signin.observers", "ada lovelace")
+    made.apply()
+    await desk.settle()
+    assert not (tmp_path / FILE).exists()
+    assert made.mistakes["signin.observers"] == "Expected a GitHub login or ORG/TEAM, got 'ada lovelace'."
+
+
+def test_a_sign_in_is_listed_as_one_and_ends_at_its_time() -> None:
+    key = Key("u-0123456789ab", "s" * 40, ("observer",), 10.0, sub="ada", until=100.0)
+    page = replace(key, kid="p-0123456789ab", scopes=("page",))
+    mine = replace(key, kid="u-mine", until=None)
+    rows = {row.id: row for row in key_rows([key, page, mine], [], 50.0)}
+    assert [rows[one.kid].kind for one in (key, page, mine)] == ["sign-in", "sign-in", "key"]
+    assert (rows[key.kid].state, rows[key.kid].until, rows[key.kid].can_be_revoked) == ("in use", 100.0, True)
+    (over,) = key_rows([key], [], 100.0)
+    assert (over.state, over.can_be_revoked) == ("expired", False)
