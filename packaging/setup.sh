@@ -2,6 +2,7 @@
 # Prepares a checkout: a virtual environment with hash-locked packages, and the Debian packages that a task needs.
 #
 #   packaging/setup.sh run|test|all
+# Tests of people's sign-in have an identity provider from npm (tests/idp), held to the hashes of its lock file.
 #
 # Needs python3 (3.11 or newer). Missing Debian packages are installed as root or with password-less sudo; otherwise the
 # script prints the command that installs them and ends with 1. Running it again takes a second.
@@ -65,6 +66,8 @@ if [ "$level" != run ]; then
     need mount command -v mount
     need openssl command -v openssl
     need chromium command -v chromium
+    need nodejs command -v node
+    need npm command -v npm
     need poppler-utils command -v pdftotext
     need man-db command -v man
     need prometheus command -v promtool
@@ -128,4 +131,18 @@ if [ "$(cat "$stamp" 2>/dev/null)" != "$wanted" ]; then
     .venv/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r "$lock"
     .venv/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
     printf '%s\n' "$wanted" >"$stamp"
+fi
+
+# ---- The identity provider of the tests ------------------------------------------------------------------------
+if [ "$level" != run ]; then
+    idp=.venv/idp
+    wanted=$(cat tests/idp/package.json tests/idp/package-lock.json | sha256sum)
+    if [ "$(cat "$idp/.installed" 2>/dev/null)" != "$wanted" ]; then
+        say "installing the identity provider of the tests into $idp (once; tests/idp/package-lock.json)"
+        mkdir -p "$idp"
+        cp tests/idp/package.json tests/idp/package-lock.json "$idp/"
+        # `ci` installs what the lock file says, checks each hash, and nothing runs while it is installed.
+        (cd "$idp" && npm ci --ignore-scripts --no-audit --no-fund --loglevel error) >&2
+        printf '%s\n' "$wanted" >"$idp/.installed"
+    fi
 fi

@@ -18,6 +18,7 @@ import shutil
 import signal
 import subprocess
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Self
 
@@ -97,9 +98,15 @@ class Chromium:
         async with asyncio.timeout(START_SECONDS):
             return await answer
 
-    async def page(self, width: int = 1440, height: int = 900, *, dark: bool = False, phone: bool = False) -> Page:
-        """A new page of this size. `phone`: with a touch screen, at twice the resolution."""
-        target = (await self.ask("Target.createTarget", url="about:blank"))["targetId"]
+    async def page(
+        self, width: int = 1440, height: int = 900, *, dark: bool = False, phone: bool = False, private: bool = False
+    ) -> Page:
+        """A new page of this size. `phone`: with a touch screen, at twice the resolution; `private`: with cookies of
+        its own, as another browser."""
+        context = (
+            {"browserContextId": (await self.ask("Target.createBrowserContext"))["browserContextId"]} if private else {}
+        )
+        target = (await self.ask("Target.createTarget", url="about:blank", **context))["targetId"]
         session = (await self.ask("Target.attachToTarget", targetId=target, flatten=True))["sessionId"]
         page = self._pages[session] = Page(self, session)
         for domain in ("Page", "Runtime", "Network", "Log"):
@@ -130,7 +137,8 @@ class Page:
         self._browser = browser
         self._session = session
         self.complaints: list[str] = []
-        self.sockets: list[str] = []
+        self.on_request: Callable[[str], object] = lambda _url: None
+        """Called with the address of each request."""
 
     def happened(self, method: str, parameters: dict[str, Any]) -> None:
         """Write down what the browser tells by itself."""
@@ -139,8 +147,8 @@ class Page:
                 self.complaints.append(parameters["entry"]["text"])
             case "Runtime.exceptionThrown":
                 self.complaints.append(str(parameters["exceptionDetails"]))
-            case "Network.webSocketCreated":
-                self.sockets.append(parameters["url"])
+            case "Network.requestWillBeSent":
+                self.on_request(parameters["request"]["url"])
 
     async def ask(self, method: str, **parameters: Any) -> Any:
         """A command of the protocol for this page."""
@@ -179,6 +187,11 @@ class Page:
     async def text(self) -> str:
         """All that can be read."""
         return str(await self.run("document.body.innerText"))
+
+    async def read(self) -> str:
+        """The page as HTML, also where no script may run."""
+        root = (await self.ask("DOM.getDocument", depth=0))["root"]["nodeId"]
+        return str((await self.ask("DOM.getOuterHTML", nodeId=root))["outerHTML"])
 
     async def click(self, selector: str) -> None:
         """Click with the mouse on the first element of this selector."""

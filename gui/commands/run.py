@@ -339,5 +339,8 @@ def _say_where(workspace: Workspace) -> None:
     tell(f"Hub at {hub.address}, {pin}; workspace {workspace.store.database.shown}", sys.stderr)
     if workspace.metrics:
         tell(f"Metrics at http://{workspace.metrics}/metrics", sys.stderr)
+    people = workspace.hub.people
+    if people.trust is not None and not people.trust.allow.empty:
+        tell(f"People sign in by {people.trust.options.title}: {hub.page}/", sys.stderr)
     if not workspace.options.bus and workspace.lab is None:
         tell("No bus is named, so no records are loaded; give --bus URL or --lab.", sys.stderr)
