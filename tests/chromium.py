@@ -169,13 +169,13 @@ class Page:
             raise PageError(str(details.get("exception", {}).get("description", details)))
         return answer["result"].get("value")
 
-    async def until(self, condition: str, seconds: float = 60.0) -> None:
+    async def until(self, condition: str, seconds: float = 180.0) -> None:
         """Wait for an expression to become true, also while the page changes its address."""
         try:
             async with asyncio.timeout(seconds):
                 while True:
                     try:
-                        if await self.run(condition):
+                        if await self.run(f"!!({condition})"):
                             return
                     except PageError:
                         pass  # between two pages there is nothing to run it in
@@ -188,10 +188,18 @@ class Page:
         """All that can be read."""
         return str(await self.run("document.body.innerText"))
 
-    async def read(self) -> str:
-        """The page as HTML, also where no script may run."""
-        root = (await self.ask("DOM.getDocument", depth=0))["root"]["nodeId"]
-        return str((await self.ask("DOM.getOuterHTML", nodeId=root))["outerHTML"])
+    async def read(self, words: str) -> str:
+        """The page as HTML, also where no script may run, when it has these words."""
+        async with asyncio.timeout(START_SECONDS):
+            while True:
+                try:
+                    root = (await self.ask("DOM.getDocument", depth=0))["root"]["nodeId"]
+                    text = str((await self.ask("DOM.getOuterHTML", nodeId=root))["outerHTML"])
+                    if words in text:
+                        return text
+                except PageError:
+                    pass  # the page has changed in between
+                await asyncio.sleep(0.05)
 
     async def click(self, selector: str) -> None:
         """Click with the mouse on the first element of this selector."""

@@ -296,9 +296,13 @@ async def _be_hub(options: argparse.Namespace) -> int:
         _say_where(workspace)
         agents = AgentLines()
         problems = ProblemLines()
+        signing = ""
         while True:
             await asyncio.sleep(1)
             now = time.time()
+            if (said := sign_in_line(workspace)) != signing:
+                signing = said
+                tell(f"  {said or 'Nobody is let in by sign-in any more.'}", sys.stderr)
             for line in agents(workspace.hub.roster.agents, now) + problems(workspace.problems.all(), now):
                 tell(f"  {line}", sys.stderr)
 
@@ -333,14 +337,19 @@ def agent_line(view: AgentView) -> str:
     return printable(f"{view.role} {json.dumps(view.name)} from {view.host}: {view.state}{why}")
 
 
+def sign_in_line(workspace: Workspace) -> str:
+    """How people sign in to the hub; empty if nobody can."""
+    trust = workspace.hub.people.trust
+    if trust is None or trust.allow.empty:
+        return ""
+    return printable(f"People sign in by {trust.options.title}: {workspace.hub.page}/")
+
+
 def _say_where(workspace: Workspace) -> None:
     hub = workspace.hub
     pin = f"pin {hub.pin}" if hub.pin else "without TLS"
     tell(f"Hub at {hub.address}, {pin}; workspace {workspace.store.database.shown}", sys.stderr)
     if workspace.metrics:
         tell(f"Metrics at http://{workspace.metrics}/metrics", sys.stderr)
-    people = workspace.hub.people
-    if people.trust is not None and not people.trust.allow.empty:
-        tell(f"People sign in by {people.trust.options.title}: {hub.page}/", sys.stderr)
     if not workspace.options.bus and workspace.lab is None:
         tell("No bus is named, so no records are loaded; give --bus URL or --lab.", sys.stderr)

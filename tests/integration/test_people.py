@@ -65,11 +65,10 @@ class Scene:
 @pytest.fixture
 async def scene(tmp_path: Path) -> AsyncIterator[Scene]:
     store = MemoryStore()
-    port = free_port()
-    options = HubOptions(tmp_path / "hub", host="127.0.0.1", port=port, public=f"127.0.0.1:{port}", version="test")
+    options = HubOptions(tmp_path / "hub", host="127.0.0.1", port=0, public="127.0.0.1", version="test")
     async with (
         Hub(store, options) as hub,
-        identity_provider(f"https://127.0.0.1:{port}/signin/back") as idp,
+        identity_provider(f"https://127.0.0.1:{hub.port}/signin/back") as idp,
         Chromium(hub.pin) as chromium,
     ):
         trusted = SignInOptions(idp.issuer, CLIENT, SECRET, observers=("ada", "group:watchers"))
@@ -85,13 +84,6 @@ async def until(condition: Callable[[], object]) -> None:
             await asyncio.sleep(0.05)
 
 
-def free_port() -> int:
-    import socket
-
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        return int(taken.getsockname()[1])
-
-
 async def test_a_person_signs_in_looks_and_signs_out(scene: Scene) -> None:
     page = await scene.chromium.page()
     await page.go(f"{scene.address}/")
@@ -103,7 +95,10 @@ async def test_a_person_signs_in_looks_and_signs_out(scene: Scene) -> None:
     for said in ("Run 36", "25,000", "24,976", "24,412", "c4", "s07", "98.53 %", "FAIL", "read-only", "ada"):
         assert said in text, said
     assert re.search(r"live, \d\.\d s ago", text)
-    assert page.complaints == ["Failed to load resource: the server responded with a status of 401 (Unauthorized)"]
+    page.complaints.clear()  # of the provider's own pages
+    await page.go(f"{scene.address}/")
+    await page.until(LIVE)
+    assert page.complaints == []
 
     cookie = (await page.cookies())[SESSION]
     assert (cookie["httpOnly"], cookie["secure"], cookie["sameSite"], cookie["path"]) == (True, True, "Lax", "/")
@@ -143,7 +138,7 @@ async def test_a_hub_that_is_away_and_comes_back(scene: Scene) -> None:
     await scene.hub.__aexit__()
     await page.until("/last seen \\d+(\\.\\d)? (s|min) ago/.test(document.body.innerText)")
     assert "24,976" in await page.text()  # values stay
-    async with Hub(scene.store, scene.hub.options) as again:
+    async with Hub(scene.store, replace(scene.hub.options, port=scene.hub.port)) as again:
         await again.people.use(scene.options)
         again.board.publish(fragments(replace(STATUS, progress=replace(STATUS.progress, read=24_990))))
         await page.until(LIVE)
@@ -280,7 +275,7 @@ async def test_another_site_gets_nothing(scene: Scene, elsewhere: str) -> None:
     # It cannot read the page, nor does its request carry the cookie.
     read = f"fetch({scene.address + '/'!r}, {{credentials: 'include'}}).then(a => a.text(), e => 'refused: ' + e)"
     assert str(await evil.run(read)).startswith("refused: TypeError")
-    await evil.run(f"fetch({scene.address + '/'!r}, {{credentials: 'include', mode: 'no-cors'}}).then(() => true)")
+    await evil.run(f"fetch({scene.address + '/'!r}, {{credentials: 'include', mode: 'no-cors'}}).catch(() => true)")
     assert kid not in scene.hub.people._used
 
     # Nor open the live feed, nor begin a program's sign-in.
@@ -355,9 +350,11 @@ async def test_clients_unfold_on_a_phone(scene: Scene) -> None:
     page = await scene.chromium.page(390, 844, phone=True)
     await scene.sign_in(page)
     await page.until(LIVE)
-    assert "c4" not in (await page.run("document.querySelector('.fleet table').innerText") or "")
+    assert "wn31" not in await page.text()
     await page.click("a.open")
-    await page.until("document.querySelector('.fleet table').innerText.includes('c4')")
+    await page.until(
+        "document.body.innerText.includes('c4') && document.querySelector('.fleet table').offsetHeight > 100"
+    )
 
 
 async def test_it_reads_the_same_without_a_script(scene: Scene) -> None:
@@ -366,8 +363,7 @@ async def test_it_reads_the_same_without_a_script(scene: Scene) -> None:
     await page.until(LIVE)
     await page.ask("Emulation.setScriptExecutionDisabled", value=True)
     await page.ask("Page.navigate", url=f"{scene.address}/")
-    while "24,976" not in (text := await page.read()):
-        await asyncio.sleep(0.1)  # the limit of the test is the limit
+    text = await page.read("24,976")
     for said in ("Run 36", "as of this moment", "wn31.site-c.example.edu", "98.53", "09:59:00 UTC"):
         assert said in text, said
     assert 'http-equiv="refresh" content="10"' in text
@@ -388,23 +384,25 @@ async def test_light_and_dark_follow_the_reader(scene: Scene) -> None:
 
 async def test_a_program_signs_in_and_out_with_real_commands(tmp_path: Path) -> None:
     """`tally hub`, `tally login`, `tally run --hub`, `tally logout`, each a process; a person types the code."""
-    port = free_port()
-    async with identity_provider(f"https://127.0.0.1:{port}/signin/back") as idp:
-        host, mine = tmp_path / "host", tmp_path / "mine"
-        host.mkdir()
-        (host / "secret").write_text(SECRET)
-        (host / "settings.toml").write_text(
-            f'[hub]\nhost = "127.0.0.1"\nport = {port}\npublic = "127.0.0.1:{port}"\n'
-            f'[signin]\nprovider = "{idp.issuer}"\nclient_id = "{CLIENT}"\nsecret_file = "{host / "secret"}"\n'
-            'operators = ["ada"]\n'
-        )
-        hub = await started(host, "hub")
+    host, mine = tmp_path / "host", tmp_path / "mine"
+    host.mkdir()
+    settings = '[hub]\nhost = "127.0.0.1"\nport = 0\npublic = "127.0.0.1"\n'
+    (host / "settings.toml").write_text(settings)
+    (host / "secret").write_text(SECRET)
+    hub = await started(host, "hub")
+    said = await line_with(hub, "Hub at ")
+    port, pin = re.search(r"127\.0\.0\.1:(\d+)", said), re.search(r"sha256:[0-9a-f]{64}", said)
+    assert port
+    assert pin
+    page_address = f"https://127.0.0.1:{port[1]}/"
+    async with identity_provider(f"{page_address}signin/back") as idp:
         try:
-            said = await line_with(hub, "Hub at ")
-            pin = re.search(r"sha256:[0-9a-f]{64}", said)
-            assert pin, said
-            await line_with(hub, f"https://127.0.0.1:{port}/")
-            address = f"wss://127.0.0.1:{port}"
+            (host / "settings.toml").write_text(  # while the hub runs
+                f'{settings}[signin]\nprovider = "{idp.issuer}"\nclient_id = "{CLIENT}"\n'
+                f'secret_file = "{host / "secret"}"\noperators = ["ada"]\n'
+            )
+            await line_with(hub, f"People sign in by 127.0.0.1: {page_address}")
+            address = f"wss://127.0.0.1:{port[1]}"
             login = await started(mine, "login", address, "--pin", pin[0])
             where = re.search(r"or open (\S+)", await line_with(login, "or open "))
             assert where
@@ -413,7 +411,7 @@ async def test_a_program_signs_in_and_out_with_real_commands(tmp_path: Path) -> 
                 async with asyncio.timeout(within(120)):
                     assert await login.wait() == 0
                 page = await chromium.page()
-                await page.go(f"https://127.0.0.1:{port}/")
+                await page.go(page_address)
                 assert "Sign in with 127.0.0.1" in await page.text()
             assert (mine / "secrets.json").stat().st_mode & 0o777 == 0o600
             assert "u-" in await output(host, "key", "list")
