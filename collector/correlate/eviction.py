@@ -89,8 +89,11 @@ class Eviction:
                 deleted.add(path_key(inc, file_id))
         recent = now - 3 * options.grace
         inc.early_info = {k: v for k, v in inc.early_info.items() if v.seen >= recent}
-        inc.early_token = {k: v for k, v in inc.early_token.items() if v.seen >= recent}
-        inc.early_flow = {k: v for k, v in inc.early_flow.items() if v.seen >= recent}
+        late = [k for table in (inc.early_token, inc.early_flow) for k, v in table.items() if v.seen < recent]
+        for dictid in late:
+            changed = inc.assume(dictid) is not None or changed
+            inc.early_token.pop(dictid, None)
+            inc.early_flow.pop(dictid, None)
         idle = [d for d, session in inc.sessions.items() if now - max(session.used, session.seen) > options.max_age]
         if idle:
             changed = self._drop_sessions(inc, idle) > 0 or changed

@@ -342,13 +342,15 @@ class Session:
 
 
 class Early(Generic[T]):
-    """What came before its session: by its number, and when the last of it came."""
+    """What came before its session: by its number, and when the first and the last of it came."""
 
-    __slots__ = ("seen", "values")
+    __slots__ = ("began", "seen", "userid", "values")
 
-    def __init__(self, seen: float, values: dict[int, T] | None = None) -> None:
-        self.seen = seen
+    def __init__(self, seen: float, values: dict[int, T] | None = None, userid: UserId | None = None) -> None:
+        self.began = self.seen = seen
         self.values: dict[int, T] = values if values is not None else {}
+        self.userid = userid
+        """That of the session, if it names the session by its dictid."""
 
 
 class Path(NamedTuple):
@@ -604,6 +606,24 @@ class Incarnation:
                 session.infos.put(self.telling(session, number, infos.seen, infos.values.pop(number)))
         if not infos.values:
             del self.early_info[text]
+
+    def assume(self, dictid: int) -> Session | None:
+        """A session whose ``u`` will not come any more: its tokens or flows also have its user id, and name it by its
+        dictid. None if there are none.
+        """
+        entry = self.early_token.get(dictid) or self.early_flow.get(dictid)
+        if entry is None or entry.userid is None:
+            return None
+        session = Session(dictid, entry.userid, Login(), entry.began, self.heard)
+        ended = [(left.seen, left.t_end) for left in self.left if left.user == dictid]
+        ended += [(seen, 0) for seen, user in self.leaving if user == dictid]
+        if ended:
+            session.gone, session.gone_end = ended[-1]
+        self.ids.name(dictid, "u")
+        self.know_session(session)
+        self.take_early(session)
+        self.dirty_sessions.add(dictid)
+        return session
 
     def telling(self, session: Session, number: int, seen: float, value: T) -> Telling[T]:
         """A session was told something in the message with this number."""

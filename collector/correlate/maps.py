@@ -15,12 +15,15 @@ from collector.correlate.senders import Sender
 from collector.correlate.waiting import Waiting, userid_key
 from collector.records.ids import event_id
 from collector.wire import maps
+from collector.wire.userid import UserId
 
+UNKNOWN = maps.Login()
 MAX_EARLY = 1000
 """Maximum number of sessions whose infos, tokens or flows come before them, per incarnation and kind."""
 MAX_EARLY_EACH = 16
 """…and how many for one."""
 
+K = TypeVar("K")
 T = TypeVar("T")
 
 
@@ -68,7 +71,10 @@ class Maps:
             return
         login = maps.parse_login(message.detail)
         known = inc.sessions.get(message.dictid)
-        if known is not None and known.userid == message.userid and known.login == login:
+        if known is not None and known.userid == message.userid and known.login in (login, UNKNOWN):
+            if known.login != login:  # it was only assumed, or comes once more with more
+                known.login = login
+                self._session_changed(inc, known)
             return
         session = Session(message.dictid, message.userid, login, self._present.now, inc.heard)
         if known is not None:  # the id is used again: the newer one counts, and takes over the row
@@ -92,7 +98,9 @@ class Maps:
             before.infos = Told(before.infos.tellings[: -len(later)])
             self._session_changed(inc, before)
 
-    def _session_changed(self, inc: Incarnation, session: Session) -> None:
+    def _session_changed(self, inc: Incarnation, session: Session | None) -> None:
+        if session is None:
+            return
         inc.ready.pop(session.dictid, None)
         inc.dirty_sessions.add(session.dictid)
         if inc.wait_session:
@@ -106,7 +114,7 @@ class Maps:
         inc.infos_seen += 1
         session = inc.session_named(message.userid.text, message.dictid)
         if session is None or (session.gone and session.infos):  # then it belongs to one yet to come
-            early(inc.early_info, message.userid.text, message.dictid, message.detail, self._present.now)
+            self._early(inc.early_info, message.userid.text, message, message.detail)
         else:
             self._tell(inc, session, session.infos, message.dictid, message.detail)
 
@@ -114,19 +122,34 @@ class Maps:
         del sender
         token = maps.parse_token(message.detail)
         session = inc.sessions.get(token.session)
-        if session is None:
-            early(inc.early_token, token.session, message.dictid, token, self._present.now)
-        else:
+        if session is None and not self._early(inc.early_token, token.session, message, token, message.userid):
+            self._session_changed(inc, inc.assume(token.session))
+        elif session is not None:
             self._tell(inc, session, session.tokens, message.dictid, token)
 
     def _flow(self, inc: Incarnation, message: maps.Map, sender: Sender) -> None:
         del sender
         flow = maps.parse_flow(message.detail)
         session = inc.sessions.get(flow.session)
-        if session is None:
-            early(inc.early_flow, flow.session, message.dictid, flow, self._present.now)
-        else:
+        if session is None and not self._early(inc.early_flow, flow.session, message, flow, message.userid):
+            self._session_changed(inc, inc.assume(flow.session))
+        elif session is not None:
             self._tell(inc, session, session.flows, message.dictid, flow)
+
+    def _early(
+        self, table: dict[K, Early[T]], key: K, message: maps.Map, value: T, userid: UserId | None = None
+    ) -> bool:
+        """Remember what came before its session, at most `MAX_EARLY`. Returns whether the session may still come."""
+        now = self._present.now
+        entry = table.pop(key, None) or Early(now, userid=userid)
+        entry.seen = now
+        entry.values[message.dictid] = value
+        if len(entry.values) > MAX_EARLY_EACH:
+            del entry.values[next(iter(entry.values))]
+        table[key] = entry
+        if len(table) > MAX_EARLY:
+            del table[next(iter(table))]
+        return now - entry.began <= self._options.grace
 
     def _tell(self, inc: Incarnation, session: Session, told: Told[T], number: int, value: T) -> None:
         """A session was told something, in the message with this number."""
@@ -164,15 +187,3 @@ class Maps:
         user = {} if message.userid.protocol == "=" else user_fields(message.userid, None, self._options.names)
         event = Event(kind, identity, user | fields, [fields.get("filename", "")], 0, self._present.now)
         self._waiting.settle(inc, event)
-
-
-def early(table: dict[Any, Early[T]], key: object, number: int, value: T, now: float) -> None:
-    """Remember what came before its session, at most `MAX_EARLY`."""
-    entry = table.pop(key, None) or Early(now)
-    entry.seen = now
-    entry.values[number] = value
-    if len(entry.values) > MAX_EARLY_EACH:
-        del entry.values[next(iter(entry.values))]
-    table[key] = entry
-    if len(table) > MAX_EARLY:
-        del table[next(iter(table))]

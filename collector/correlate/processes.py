@@ -15,7 +15,7 @@ from collector.correlate.rows import all_keys
 from collector.correlate.senders import Sender
 from collector.correlate.sequence import REORDER, Tracker
 from collector.correlate.waiting import Waiting
-from collector.wire.maps import Map, parse_login
+from collector.wire.maps import Login, Map, parse_login
 from collector.wire.userid import UserId, split_remote
 
 MAX_ROUTES = 512
@@ -272,7 +272,11 @@ class Processes:
         """
         self._met = None
         known = inc.sessions.get(message.dictid)
-        if known is not None and (known.userid, known.login) != (message.userid, parse_login(message.detail)):
+        if (
+            known is not None
+            and (known.userid, known.login) != (message.userid, parse_login(message.detail))
+            and (known.userid, known.login) != (message.userid, Login())
+        ):
             return self._part(inc, remote, sender)[0]
         told = inc.addresses.get(self._place(remote, inc.stod, inc.sid, sender))
         if told is not None and len(told) < MAX_GUESTS:

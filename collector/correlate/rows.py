@@ -8,8 +8,8 @@ serial number of the incarnation (4 bytes) and the number of the thing in it. Va
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import Any, NamedTuple
+from collections.abc import Callable, Iterable
+from typing import Any, NamedTuple, TypeVar
 
 import msgspec
 
@@ -36,7 +36,8 @@ from collector.correlate.sequence import Gap, Tracker
 from collector.wire.maps import Flow, Ident, Login, Token
 from collector.wire.userid import UserId
 
-VERSION = 3
+VERSION = 4
+T = TypeVar("T")
 META = b"m"
 META_KEYS = frozenset(
     ("now", "cycle", "numbered", "away", "listening", "serial", "next_tick", "next_sweep", "feeds", "copies", "reports")
@@ -115,7 +116,7 @@ def meta_row(values: dict[str, Any]) -> tuple[bytes, bytes]:
 def incarnation_row(inc: Incarnation) -> tuple[bytes, bytes]:
     """The row of an incarnation without the things in it."""
     early = [
-        _bytes([[k, e.seen, list(e.values.items())] for k, e in table.items()])
+        _bytes([[k, e.began, e.seen, e.userid, list(e.values.items())] for k, e in table.items()])
         for table in (inc.early_info, inc.early_token, inc.early_flow)
     ]
     row = IncarnationRow(
@@ -302,6 +303,8 @@ class Restored:
                 values = _from_version_1(values)
             if self.version < 3:
                 values = _from_version_2(values)
+            if self.version < 4:
+                values = _from_version_3(values)
             self.incarnations[serial] = _incarnation(serial, values)
             return
         kind, inc = name[:1], self.incarnations[int.from_bytes(name[1:5])]
@@ -362,6 +365,14 @@ def _from_version_2(values: list[Any]) -> list[Any]:
     ]  # fmt: skip
 
 
+def _from_version_3(values: list[Any]) -> list[Any]:
+    """The row of an incarnation of version 3: what came before its session had neither its first time nor a user id."""
+    row = IncarnationRow._make(values)
+    tables = (row.early_info, row.early_token, row.early_flow)
+    info, token, flow = ([[k, seen, seen, None, told] for k, seen, told in table] for table in tables)
+    return list(row._replace(early_info=info, early_token=token, early_flow=flow))
+
+
 def _session_from_version_2(values: list[Any]) -> list[Any]:
     """The row of a session of version 2: the last that it was told, without its number."""
     userid, login, *told, seen, heard, gone, gone_end, used = values
@@ -394,9 +405,9 @@ def _incarnation(serial: int, values: list[Any]) -> Incarnation:
     inc.gap_until, inc.unsettled = row.gap_until, row.unsettled
     holes = (hole for _, _, tracker in inc.trackers() for hole in tracker.holes)
     inc.endless = not all(hole.end for hole in holes) or not all(gap.end for _, gap in inc.gaps)
-    inc.early_info = {k: Early(seen, dict(values)) for k, seen, values in _text(row.early_info)}
-    inc.early_token = {k: Early(seen, {d: Token(*v) for d, v in values}) for k, seen, values in _text(row.early_token)}
-    inc.early_flow = {k: Early(seen, {d: Flow(*v) for d, v in values}) for k, seen, values in _text(row.early_flow)}
+    inc.early_info = _early(row.early_info, str)
+    inc.early_token = _early(row.early_token, lambda values: Token(*values))
+    inc.early_flow = _early(row.early_flow, lambda values: Flow(*values))
     inc.paths_used = row.paths_used
     inc.left.extend(Left(*entry) for entry in row.left)
     counts = Counts._make(row.counts)
@@ -406,6 +417,16 @@ def _incarnation(serial: int, values: list[Any]) -> Incarnation:
     inc.numbers = (counts.lowest, counts.highest)
     inc.told = {digest: dict(ways) for digest, ways in row.told}
     return inc
+
+
+def _early(entries: Any, made: Callable[[Any], T]) -> dict[Any, Early[T]]:
+    """What came before its session."""
+    table = {}
+    for key, began, seen, userid, values in _text(entries):
+        early = Early(began, {dictid: made(v) for dictid, v in values}, UserId(*userid) if userid else None)
+        early.seen = seen
+        table[key] = early
+    return table
 
 
 def _session(dictid: int, values: list[Any]) -> Session:

@@ -99,6 +99,9 @@ class Writer:
         """All fields of the record of an access, the VO it is routed by, and its path."""
         known = inc.paths.get(access.file_id)
         session, userid = self.session_of(inc, access)
+        if session is None and access.user:
+            session = inc.assume(access.user)
+            userid = session.userid if session is not None else userid
         path = text_of(access.path) if access.path else known.path if known else None
         begin = access.begin if access.begin is not None else access.close_begin
         identity = access_id(inc.sid, inc.stod, access.file_id, begin)

@@ -738,7 +738,7 @@ class _Whole(Build):
         self.kill()
 
 
-@pytest.mark.parametrize("version", [1, 2])
+@pytest.mark.parametrize("version", [1, 2, 3])
 def test_a_state_of_an_older_version_is_taken_over_with_outbox_and_ids_and_can_be_read_again(
     version: int, tmp_path: Path, doubles: Any
 ) -> None:
@@ -759,9 +759,9 @@ def test_a_state_of_an_older_version_is_taken_over_with_outbox_and_ids_and_can_b
 
 def test_a_state_of_a_newer_version_is_refused_and_left_as_it_is(tmp_path: Path, doubles: Any) -> None:
     build = _Whole(tmp_path, doubles)
-    _older(tmp_path, 4)
+    _older(tmp_path, 5)
     before = _dump(tmp_path)
-    with pytest.raises(CheckpointUnusableError, match=r"queue\.db cannot be used: state of version 4; .*upgrade"):
+    with pytest.raises(CheckpointUnusableError, match=r"queue\.db cannot be used: state of version 5; .*upgrade"):
         build.start()
     build.store.close()
     assert _dump(tmp_path) == before

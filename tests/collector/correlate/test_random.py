@@ -543,17 +543,25 @@ def test_a_first_row_that_is_not_ours_is_refused_in_words(row: bytes) -> None:
 
 
 def older(rows: dict[bytes, bytes], version: int) -> dict[bytes, bytes]:
-    """These rows as a version 1 or 2 of them."""
+    """These rows as a version 1, 2 or 3 of them."""
     found = dict(rows)
-    found[b"m"] = rows[b"m"].replace(b"\xa7version\x03", b"\xa7version" + bytes([version]))
+    found[b"m"] = rows[b"m"].replace(b"\xa7version\x04", b"\xa7version" + bytes([version]))
     for name in [key for key in rows if key[:1] == b"i"]:
-        values = _version_2(msgpack.decode(rows[name]))
-        found[name] = msgpack.encode(values if version == 2 else _version_1(values))
-    for name in [key for key in rows if key[:1] == b"u"]:
+        values = msgpack.decode(rows[name])
+        for step in (_version_3, _version_2, _version_1)[: 4 - version]:
+            values = step(values)
+        found[name] = msgpack.encode(values)
+    for name in [key for key in rows if key[:1] == b"u" and version < 3]:
         userid, login, *told, seen, heard, gone, gone_end, used = msgpack.decode(rows[name])
         last = [tellings[-1][2] if tellings else None for tellings in told]
         found[name] = msgpack.encode([userid, login, *last, seen, heard, gone, gone_end, used])
     return found
+
+
+def _version_3(values: list[Any]) -> list[Any]:
+    """An incarnation where what came before its session had neither its first time nor a user id."""
+    early = [[[k, seen, told] for k, _, seen, _, told in table] for table in values[22:25]]
+    return [*values[:22], *early, *values[25:]]
 
 
 def _version_2(values: list[Any]) -> list[Any]:
@@ -580,7 +588,7 @@ def _version_1(values: list[Any]) -> list[Any]:
     return [*before, sequences, gaps, until, unsettled, info, token, flow, used, left, counts[:-1]]
 
 
-@pytest.mark.parametrize("version", [1, 2])
+@pytest.mark.parametrize("version", [1, 2, 3])
 def test_gaps_of_older_rows_are_taken_over(version: int, kit: Any) -> None:
     correlator, server = Correlator(), kit.Server()
     for data in (server.ident(), server.login(1), server.files(begin=server.stod + 10)):
@@ -601,7 +609,7 @@ def test_gaps_of_older_rows_are_taken_over(version: int, kit: Any) -> None:
     ]
 
 
-@pytest.mark.parametrize("version", [1, 2])
+@pytest.mark.parametrize("version", [1, 2, 3])
 def test_what_sessions_were_told_in_older_rows_is_taken_over(version: int, kit: Any) -> None:
     """There was only the last of each, without its number: it is in force for every file."""
     correlator, server = Correlator(), kit.Server()
@@ -677,9 +685,9 @@ def test_rows_of_a_newer_version_are_declined(kit: Any) -> None:
     correlator = Correlator()
     correlator.feed(kit.Server().ident(), "192.0.2.1:1", T)
     rows = dict(correlator.changes()[0])
-    assert b"\xa7version\x03" in rows[b"m"]
-    rows[b"m"] = rows[b"m"].replace(b"\xa7version\x03", b"\xa7version\x04")
-    with pytest.raises(ValueError, match="state of version 4; this program reads version 3"):
+    assert b"\xa7version\x04" in rows[b"m"]
+    rows[b"m"] = rows[b"m"].replace(b"\xa7version\x04", b"\xa7version\x05")
+    with pytest.raises(ValueError, match="state of version 5; this program reads version 4"):
         Correlator().restore(rows.items())
 
 
