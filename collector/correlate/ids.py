@@ -31,6 +31,8 @@ MAX_HOLES = 500
 MAX_NAMED = 500
 JUMP = 1 << 20
 """An id this far from all others is noise or, when another comes near it, the beginning of a new count."""
+FEW = 2
+"""Up to this many ids that were not reported may be lost ones, even if they are more than one in twenty."""
 SPARSE = 10_000
 """For this many ids after an odd hole nothing is reported by sequence numbers alone."""
 TURN = 256
@@ -177,6 +179,21 @@ class Ids:
         self.top = high
         self.holes.clear()
         self.begun = None
+
+    @property
+    def opened(self) -> int:
+        """The greatest reported by an open."""
+        self.fold()
+        return self.opens
+
+    def lacks(self, low: int, high: int) -> bool:
+        """Whether an id between two others was not reported, while nearly all are."""
+        self.fold()
+        begin = bisect_right(self.holes, low, key=lambda hole: hole[1])
+        if begin == len(self.holes) or self.holes[begin][0] >= high or self.sparse:
+            return False
+        unreported = sum(last - first + 1 for first, last, _ in self.holes)
+        return unreported <= max(FEW, (self.top - (self.first or self.holes[0][0])) // 20)
 
     # -------------------------------------------------------------- ids not reported
 

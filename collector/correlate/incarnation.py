@@ -220,10 +220,12 @@ class Told(Generic[T]):
     own number: the numbers do not show the order (Pelican's origins send it so, and count files by themselves).
     """
 
-    __slots__ = ("_fresh", "_fstreams", "_room", "tellings")
+    __slots__ = ("_fresh", "_fstreams", "_room", "tellings", "varied")
 
     def __init__(self, tellings: Iterable[Telling[T]] = ()) -> None:
         self.tellings = sorted(tellings, key=_order)
+        self.varied = any(telling.value != self.tellings[0].value for telling in self.tellings)
+        """It was told different values."""
         self._room = 2 * max(KEPT_TOLD, len(self.tellings))
         self._fstreams = 0
         self._fresh = (len(self.tellings), 0)
@@ -234,6 +236,7 @@ class Told(Generic[T]):
         if fstreams != self._fstreams:
             self._fstreams, self._fresh = fstreams, (self._fresh[1], 0)
         self._fresh = self._fresh[0], self._fresh[1] + 1
+        self.varied = self.varied or bool(self.tellings and self.tellings[-1].value != telling.value)
         if telling.distance:
             index = bisect_left(self.tellings, telling.distance, key=_distance)
             same = index < len(self.tellings) and self.tellings[index].distance == telling.distance
@@ -252,6 +255,11 @@ class Told(Generic[T]):
         """What was in force for a file at a distance, of what had come by a time."""
         place = self._place(distance, time)
         return self.tellings[place].value if place >= 0 else None
+
+    def since(self, distance: int) -> int:
+        """The distance from which on what was in force for a file at a distance was in force."""
+        place = self._place(distance)
+        return self.tellings[place].distance if place >= 0 else 0
 
     def by(self, time: float) -> T | None:
         """The last one that had come by a time."""
@@ -330,6 +338,14 @@ class Session:
     def tellings(self) -> int:
         """How much of what it was told is kept."""
         return len(self.infos.tellings) + len(self.tokens.tellings) + len(self.flows.tellings)
+
+    @property
+    def is_told_anew(self) -> bool:
+        """Whether its files may have been opened under different tokens or application infos: it was told several, or
+        comes by HTTP, where a connection may be pooled.
+        """
+        by_http = self.userid.protocol in ("http", "https")
+        return self.tokens.varied or self.infos.varied or (by_http and bool(self.tokens))
 
     def distance(self, number: int) -> int:
         """How long after the session something was numbered; 0 if it has no number of its own."""
@@ -572,7 +588,19 @@ class Incarnation:
         if self.counts_all(file_id):
             return told.at(session.distance(file_id))
         value = told.at(session.distance(file_id), reported + OVERTAKEN)
-        return told.by(reported) if value is None else value
+        if value is None and session.distance(self.ids.opened) < told.tellings[0].distance:
+            return told.by(reported)  # as long as no file has a number above those that it was told
+        return value
+
+    def may_lack_told(self, session: Session, file_id: int) -> bool:
+        """Whether a session may have been told something else before it opened a file: one of the numbers between has
+        not come.
+        """
+        if not session.is_told_anew or self.one_counter or file_id < session.dictid:
+            return False
+        distance = session.distance(file_id)
+        since = min(told.since(distance) for told in (session.tokens, session.infos) if told)
+        return self.ids.lacks(session.dictid + since, file_id)
 
     def flow_at(self, session: Session, file_id: int, reported: float | None) -> Flow | None:
         """The flow of a session when it opened a file. A ``U`` is sent once, by the first open that has a flow, whose
@@ -587,6 +615,8 @@ class Incarnation:
         """For files with a number above the one, reported no earlier than the other, all that a session has been told
         is in force; a number of 2³²: for none.
         """
+        if session.is_told_anew:
+            return _IDS, 0.0  # before each record it must be looked for what may be missing
         latest = [told.tellings[-1] for told in (session.infos, session.tokens, session.flows) if told]
         last = max((telling.distance for telling in latest), default=0)
         return min(session.dictid + last, _IDS) if last else 0, max((telling.seen for telling in latest), default=0.0)

@@ -162,6 +162,10 @@ class Tracker:
         self.sums[number] = checksum
         return NEW
 
+    def awaits(self, number: int) -> bool:
+        """Whether a number is missing and may still come."""
+        return any((number - hole.first) % self.modulus < hole.count for hole in self.holes)
+
     @property
     def reached(self) -> int:
         """The newest number, counted on beyond the modulus."""

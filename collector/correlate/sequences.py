@@ -57,6 +57,8 @@ class Sequences:
         else:
             tracker = inc.sequences.get(key := ("" if everywhere else remote, class_))
         if tracker is None:
+            tracker = self._late(inc, class_, number)
+        if tracker is None:
             tracker = self._first(inc, class_, remote, number, data, modulus)
             inc.sequences[key] = tracker
             if len(inc.sequences) > MAX_TRACKERS:
@@ -66,6 +68,16 @@ class Sequences:
         mark = inc.clock if end is None else end
         verdict = tracker.observe(number, zlib.crc32(data), begin or 0, mark, now, self._present.arrived)
         return self._judge(inc, tracker, verdict, remote)
+
+    @staticmethod
+    def _late(inc: Incarnation, class_: str, number: int) -> Tracker | None:
+        """The counter of another sender that misses a number which comes from a sender without a counter: the server's
+        address has changed, and the datagram was overtaken.
+        """
+        if not _is_movable(class_):
+            return None
+        others = (tracker for (_, known), tracker in inc.sequences.items() if known == class_)
+        return next((tracker for tracker in others if tracker.awaits(number)), None)
 
     def _first(self, inc: Incarnation, class_: str, remote: str, number: int, data: bytes, modulus: int) -> Tracker:
         """The counter of a sender whose first datagram of a class is about to be observed."""

@@ -58,7 +58,7 @@ class Waiting:
             key = access.user or (userid_key(userid) if userid else None)
             if key and patient:
                 return "session", key
-        elif not self.session_settled(inc, session):
+        elif not self.session_settled(inc, session) or (patient and inc.may_lack_told(session, access.file_id)):
             return "session", session.dictid
         if missing_datagrams or not self.server_settled(inc):
             return "server", None

@@ -130,7 +130,7 @@ class Writer:
         incomplete = self._incomplete(access, path, session or userid)
         if incomplete:
             fields["incomplete"] = incomplete
-        if self._gap_over(inc, access):
+        if self._gap_over(inc, access) or (session is not None and inc.may_lack_told(session, access.file_id)):
             fields["sequence_gap"] = True
         copied = (inc.sid, path or "") in self.copies
         issues = known_issues(access, inc, userid, session.login if session else None, copied)

@@ -507,6 +507,19 @@ def test_a_counter_goes_on_at_another_address_and_misses_only_what_never_came(ki
     assert (gap["class"], gap["after"], gap["missing"]) == ("M", 4, 1)
 
 
+def test_a_datagram_overtaken_by_the_first_from_another_address_is_not_missing(kit: Any) -> None:
+    correlator = Correlator()
+    server = kit.Server()
+    feed(correlator, A, *start(server))
+    overtaken, first = server.login(3), server.login(4)
+    feed(correlator, B, first, t=T + 1)
+    feed(correlator, A, overtaken, t=T + 1)
+    feed(correlator, B, server.login(5), t=T + 2)
+    correlator.advance(T + 60)
+    assert kit.gaps(correlator) == []
+    assert correlator.counters["late"] == 1
+
+
 def test_a_second_destination_has_a_counter_of_its_own(kit: Any) -> None:
     correlator = Correlator()
     datagrams = start(kit.Server())

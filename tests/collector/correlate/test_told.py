@@ -188,12 +188,53 @@ def test_a_token_that_came_long_after_an_open_was_later_where_numbers_do_not_cou
     assert said(records, "token_subject") == [(90, "first"), (95, "second")]
 
 
+@pytest.mark.parametrize("prot", ["https", "xroot"])
+def test_a_token_overtaken_by_the_report_of_its_file_is_waited_for(prot: str, kit: Any) -> None:
+    """Its number has not come, and is below the file's."""
+    server = kit.Server()
+    who = {"prot": prot}
+    tokens = [
+        server.map("T", 2 * n, f"{server.userid(**who)}\n&Uc=1&s=s{n}") for n in range(1, 4 if prot == "xroot" else 3)
+    ]
+    files = [server.files(*(kit.opened(2 * n + 1) for n in range(1, len(tokens) + 1)))]
+    files += [server.files(*(kit.closed(2 * n + 1, n) for n in range(1, len(tokens) + 1)))]
+    records = replay(server.ident(), server.login(1, **who), *tokens[:-1], *files, tokens[-1])
+    assert said(records, "token_subject", "sequence_gap") == [
+        (2 * n + 1, f"s{n}", None) for n in range(1, len(tokens) + 1)
+    ]
+
+
+@pytest.mark.parametrize("restart", [False, True])
+def test_where_a_token_may_be_lost_the_record_says_so(restart: bool, kit: Any) -> None:
+    """No sequence number shows it: nothing came after it."""
+    server = kit.Server()
+    who = {"prot": "https"}
+    token_of = [server.map("T", 2 * n, f"{server.userid(**who)}\n&Uc=1&s=s{n}") for n in (1, 2)]
+    files = [server.files(kit.opened(3), kit.opened(5)), server.files(kit.closed(3, 1), kit.closed(5, 2))]
+    records = replay(server.ident(), server.login(1, **who), token_of[0], *files, restart=restart)
+    assert said(records, "token_subject", "sequence_gap") == [(3, "s1", None), (5, "s1", True)]
+
+
+def test_numbers_that_go_elsewhere_are_not_waited_for(kit: Any) -> None:
+    """A server whose paths go to another destination: one number in two does not come here."""
+    server = kit.Server()
+    who = {"prot": "https"}
+    token_of = [server.map("T", n, f"{server.userid(**who)}\n&Uc=1&s=s{n}") for n in (3, 6, 9)]
+    files = [server.files(*(kit.opened(n) for n in (5, 8, 11))), server.files(*(kit.closed(n, n) for n in (5, 8, 11)))]
+    correlator = Correlator()
+    for data in (server.ident(), server.login(1, **who), server.info(2, **who), *token_of, *files):
+        correlator.feed(data, A, T)
+    records = [json.loads(record.body) for record in correlator.take()]
+    assert said(records, "token_subject", "sequence_gap") == [(5, "s3", None), (8, "s6", None), (11, "s9", None)]
+
+
 def test_what_is_in_force() -> None:
     told = Told([Telling(4, 1.0, "b"), Telling(2, 2.0, "a"), Telling(9, 3.0, "c")])
     assert [told.at(distance) for distance in (1, 2, 3, 4, 5, 9, 10, 2**31)] == [
         *(None, None, "a", "a", "b", "b", "c", "c")
     ]
     assert [told.by(time) for time in (0.5, 1.0, 2.5, 3.0)] == [None, "b", "a", "c"]
+    assert [told.since(distance) for distance in (2, 4, 9, 10)] == [0, 2, 4, 9]
     assert [told.at(10, time) for time in (0.5, 1.0, 2.5, 3.0)] == [None, "b", "b", "c"]
     assert told.last() == "c"
     told.put(Telling(0, 4.0, "own"))
