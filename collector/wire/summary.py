@@ -188,7 +188,7 @@ def _groups(element: ElementTree.Element, depth: int) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for child in element:
         name = child.get("id", child.tag) if child.tag == "stats" else child.tag.removeprefix(_DIGIT_MARK)
-        number = (child.text or "").translate(_FROM_STRAY) if child.tag in _TEXTS else _scalar(child.text)
+        number = _plain(child.text) if child.tag in _TEXTS else _scalar(child.text)
         if not len(child):
             if number not in (None, ""):
                 found[name] = number
@@ -216,4 +216,8 @@ def _scalar(text: str | None) -> Value | None:
     if len(number) <= 40 and _FRACTION.fullmatch(number):
         fraction = float(number)
         return fraction if math.isfinite(fraction) else None
-    return bare.strip('"').translate(_FROM_STRAY)
+    return _plain(text)
+
+
+def _plain(text: str | None) -> str:
+    return (text or "").strip().strip('"').translate(_FROM_STRAY)
