@@ -74,8 +74,8 @@ class Actions:
 
         menu.aboutToShow.connect(fill)
 
-    def connect_view(self) -> None:
-        """Theme, filter, Problems, palette, help."""
+    def connect_view(self, refresh: Callable[[], object]) -> None:
+        """Theme, filter, Problems, palette, help. `refresh` reads again what the page shows."""
         frame, action = self._frame, self._frame.add_action
         action("Edit", "filter", "Filter the table", "Ctrl+F", self._focus_filter, symbol="filter")
         frame.add_separator("View")
@@ -86,6 +86,7 @@ class Actions:
         action("View", "zoom-out", "Zoom out", "Ctrl+-", lambda: self._zoom(-1))
         action("View", "zoom-reset", "Usual size", "Ctrl+0", lambda: self._zoom(0))
         frame.look_changed.connect(self._use_look)
+        action("View", "refresh", "Refresh", "F5", refresh, symbol="refresh")
         action("View", "problems", "Problems", "Ctrl+P", self._toggle_problems, symbol="warn")
         action("Help", "help", "Help for this page", "F1", self._toggle_help, symbol="info")
         action("Help", "keys", "Keys", "?", self._toggle_keys, symbol="term")

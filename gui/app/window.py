@@ -93,7 +93,7 @@ class Window:
         self.parts = {name: make_part(name, self) for name in pages}
         for name, part in self.parts.items():
             frame.add_page(name, part.page)
-        actions.connect_view()
+        actions.connect_view(self.refresh)
         actions.connect_workspaces(lambda: read_recent(_stored_recent()), self.opening)
         self.finding = Finding(frame, self.parts, lambda: read_recent(_stored_recent()), self.opening.open_named)
         frame.palette_box.search = self.finding.find
@@ -170,6 +170,11 @@ class Window:
         self.frame.go(page)
         if place:
             self.parts[page].visit(**place)
+
+    def refresh(self) -> None:
+        """Read again what the page shows."""
+        if (part := self.parts.get(self.current_page())) is not None:
+            part.refresh()
 
     def show_stage(self, text: str) -> None:
         """Show what a demonstration is doing."""

@@ -12,7 +12,7 @@ import math
 import re
 import tomllib
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, cast
 
 import tomlkit
@@ -436,6 +436,7 @@ def _field(place: Place) -> str:
 
 
 _HEADER = re.compile(r"\s*(\[\[?)([^\[\]]+)\]")
+_TEST_HEADER = re.compile(r"\[\[\s*test\s*\]\]")
 _ASSIGNMENT = re.compile(
     r"""\s*((?:[A-Za-z0-9_-]+|"[^"]*"|'[^']*')(?:\s*\.\s*(?:[A-Za-z0-9_-]+|"[^"]*"|'[^']*'))*)\s*="""
 )
@@ -540,6 +541,40 @@ def update_plan(text: str, plan: Plan, old: Plan | None = None) -> str:
     document = tomlkit.parse(text)
     _rewrite(document, _plan_values(old), _plan_values(plan))
     return tomlkit.dumps(document)
+
+
+def move_test(text: str, plan: Plan, number: int, to: int) -> str:
+    """`text`, which declares `plan`, with test `number` at place `to` (both from 0). A test takes its comments along,
+    also those right above it; where the tests are not written as ``[[test]]``, only what they declare moves."""
+    order = [place for place in range(len(plan.tests)) if place != number]
+    order.insert(to, number)
+    moved = replace(plan, tests=tuple(plan.tests[place] for place in order))
+    starts = _test_starts(text)
+    if len(starts) == len(plan.tests):
+        ends = [*starts[1:], len(text)]
+        blocks = [text[start:end] for start, end in zip(starts, ends, strict=True)]
+        gaps = [block[len(block.rstrip()) :] for block in blocks]  # the blank lines between two tests stay
+        changed = text[: starts[0]] + "".join(
+            blocks[place].rstrip() + gap for place, gap in zip(order, gaps, strict=True)
+        )
+        try:
+            if parse_plan(changed) == moved:
+                return changed
+        except PlanError:
+            pass  # a table of another kind stands between the tests, or a text looks like a header: see below
+    return update_plan(text, moved, plan)
+
+
+def _test_starts(text: str) -> list[int]:
+    """Where each ``[[test]]`` begins: at its header, or at the comments right above it."""
+    starts, place, above = [], 0, None
+    for each in text.splitlines(keepends=True):
+        words = each.strip()
+        if _TEST_HEADER.match(words):
+            starts.append(place if above is None else above)
+        above = (place if above is None else above) if words.startswith("#") else None
+        place += len(each)
+    return starts
 
 
 def _plan_values(plan: Plan) -> dict[str, Any]:

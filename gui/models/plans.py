@@ -17,7 +17,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from gui.campaign.plan import FaultKind, Files, Plan, Test
-from gui.campaign.planfile import MAX_PLAN_BYTES, PlanError, format_plan, parse_plan, plan_problems, update_plan
+from gui.campaign.planfile import (
+    MAX_PLAN_BYTES,
+    PlanError,
+    format_plan,
+    move_test,
+    parse_plan,
+    plan_problems,
+    update_plan,
+)
 from gui.campaign.presets import Preset, presets
 
 NEW_PLAN = Plan(
@@ -207,6 +215,15 @@ class PlanEditor:
         if len(self.plan.tests) > 1:
             tests = tuple(test for place, test in enumerate(self.plan.tests) if place != number)
             self.set_plan(dataclasses.replace(self.plan, tests=tests))
+
+    def move_test(self, number: int, by: int) -> int:
+        """Move test `number` by so many places; its place now, the same where it cannot move so far."""
+        assert self.plan is not None
+        to = number + by
+        if not 0 <= to < len(self.plan.tests):
+            return number
+        self.set_text(move_test(self.text, self.plan, number, to))
+        return to
 
     def undo(self) -> None:
         if self._undo:

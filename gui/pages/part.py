@@ -70,6 +70,9 @@ class Part:
     def shown(self) -> None:
         """The page comes to the front."""
 
+    def refresh(self) -> None:
+        """Read again what the page shows (F5). A page that the beat keeps up to date has nothing to do."""
+
     def visit(self, **place: object) -> None:
         """Show a place within the page; each page says which it has. The page is in front already."""
 

@@ -47,7 +47,7 @@ from gui.widgets.icons import icon, pixmap
 from gui.widgets.palette import Palette
 from gui.widgets.parts import Badge, Elided, FocusRing, MenuButton, button, line, plain_tip, short_caption
 from gui.widgets.sheet import Sheet
-from gui.widgets.shortcuts import KeyGroup, key_of, name_of, page_keys
+from gui.widgets.shortcuts import KeyGroup, key_of, name_of, page_actions, page_keys
 from gui.widgets.theme import sized_font, theme
 
 WORKSPACE_TIP = "Workspace: the database of plans and runs"
@@ -164,8 +164,13 @@ class Frame(QMainWindow):
         self._menus: dict[str, QMenu] = {}
         self.actions_by_name: dict[str, QAction] = {}
 
-        for title in ("File", "Edit", "View", "Plan", "Run", "Fleet", "Tools", "Help"):
+        for title in ("File", "Edit", "View", "Plan", "Run", "Fleet", "Tools"):
             self._menus[title] = self.menuBar().addMenu(f"&{title}")
+        self.page_menu = self.menuBar().addMenu("P&age")
+        self.page_menu.aboutToShow.connect(self._fill_page_menu)
+        self._no_keys = QAction("No keys of its own", self)
+        self._no_keys.setEnabled(False)
+        self._menus["Help"] = self.menuBar().addMenu("&Help")
 
         self._rail_holder = rail = QWidget()
         rail.setObjectName("rail")
@@ -336,6 +341,15 @@ class Frame(QMainWindow):
             taken |= {key_of(action) for action in named}
             groups.append(KeyGroup(title, tuple((name_of(action), key_of(action)) for action in named)))
         return [*groups, page_keys(self.stack.currentWidget(), taken)]
+
+    def page_actions(self) -> list[QAction]:
+        """What can be done by keys on the page that is shown, besides what the other menus have."""
+        return page_actions(self.stack.currentWidget())
+
+    def _fill_page_menu(self) -> None:
+        for action in self.page_menu.actions():  # not `clear`: it would delete what belongs to the page
+            self.page_menu.removeAction(action)
+        self.page_menu.addActions(self.page_actions() or [self._no_keys])
 
     def title_of(self, page: str) -> str:
         """The title of this page; empty for one without a title."""

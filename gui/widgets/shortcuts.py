@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from PySide6.QtCore import Qt
-from PySide6.QtGui import QAction
-from PySide6.QtWidgets import QFrame, QGridLayout, QHBoxLayout, QLabel, QScrollArea, QVBoxLayout, QWidget
+from PySide6.QtGui import QAction, QKeySequence
+from PySide6.QtWidgets import QApplication, QFrame, QGridLayout, QHBoxLayout, QLabel, QScrollArea, QVBoxLayout, QWidget
 
 from gui.widgets.parts import label
 from gui.widgets.sheet import Sheet
@@ -37,16 +37,36 @@ def name_of(action: QAction) -> str:
     return text.replace("&&", "\0").replace("&", "").replace("\0", "&").removesuffix("…")
 
 
-def page_keys(page: QWidget | None, taken: set[str]) -> KeyGroup:
-    """The keys of what stands on this page (rows of a table, a field), each once; not those of `taken` menus."""
-    found: dict[str, str] = {}
+def add_key(widget: QWidget, text: str, key: str, call: Callable[[], object], *, heard: bool = False) -> QAction:
+    """Give a page, or a part of one, a key: it works while the focus is inside, and stands in the menu Page and among
+    the keys while the widget is shown. `heard`: the widget hears the key itself, and only the menu calls `call`."""
+    action = QAction(f"{text}\t{key}" if heard else text, widget)
+    if not heard:
+        action.setShortcut(QKeySequence(key))
+        action.setShortcutContext(Qt.ShortcutContext.WidgetWithChildrenShortcut)
+        widget.addAction(action)
+    action.triggered.connect(lambda _checked=False: call())
+    return action
+
+
+def page_actions(page: QWidget | None) -> list[QAction]:
+    """What can be done by keys on this page as it is shown, each once: of two tables, that which has the focus."""
+    focus = QApplication.focusWidget()
+    found: dict[str, QAction] = {}
     for action in page.findChildren(QAction) if page is not None else ():
-        key = key_of(action)
         owner = action.parent()
-        visible = isinstance(owner, QWidget) and owner.isVisible()
-        if key and visible and key not in taken:
-            found.setdefault(name_of(action), key)
-    return KeyGroup("On this page", tuple(found.items()))
+        if not isinstance(owner, QWidget) or not owner.isVisible() or not action.isVisible() or not key_of(action):
+            continue
+        name = name_of(action)
+        if name not in found or (focus is not None and (owner is focus or owner.isAncestorOf(focus))):
+            found[name] = action
+    return list(found.values())
+
+
+def page_keys(page: QWidget | None, taken: set[str]) -> KeyGroup:
+    """The keys of what stands on this page; not those of `taken` menus."""
+    keys = tuple((name_of(action), key_of(action)) for action in page_actions(page) if key_of(action) not in taken)
+    return KeyGroup("On this page", keys)
 
 
 class ShortcutsSheet(Sheet):

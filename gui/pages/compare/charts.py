@@ -30,6 +30,7 @@ from gui.models.states import outcome_state
 from gui.report import numbers
 from gui.widgets.parts import Elided, plain_tip
 from gui.widgets.plots import nice_step
+from gui.widgets.shortcuts import add_key
 from gui.widgets.theme import SMALL_PX, sized_font, theme
 
 LEFT, TOP, RIGHT, BOTTOM = 60, 17, 20, 24
@@ -449,6 +450,9 @@ class CourseDrawing(Drawing):
         self.setAccessibleName("Course over the runs")
         self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
         self.setMouseTracking(True)
+        add_key(self, "Run before", "Left", lambda: self._step(-1), heard=True)
+        add_key(self, "Next run", "Right", lambda: self._step(1), heard=True)
+        add_key(self, "Compare the run marked", "Return", self._take, heard=True)
 
     def show_course(self, course: Course | None, a: int | None, b: int | None) -> None:
         """Draw this, with these runs marked."""
@@ -637,13 +641,24 @@ class CourseDrawing(Drawing):
     def keyPressEvent(self, event: QKeyEvent) -> None:
         runs = [point.run for point in self._known()]
         key = Qt.Key(event.key())
-        if runs and key in (Qt.Key.Key_Left, Qt.Key.Key_Right, Qt.Key.Key_Home, Qt.Key.Key_End):
-            now = self._cursor if self._cursor in runs else self._pair[1] if self._pair[1] in runs else runs[-1]
-            place = runs.index(now) if now is not None else 0
-            step = {Qt.Key.Key_Left: place - 1, Qt.Key.Key_Right: place + 1, Qt.Key.Key_Home: 0}.get(key, len(runs) - 1)
-            self._cursor = runs[max(0, min(len(runs) - 1, step))]
-            self.update()
+        if runs and key in (Qt.Key.Key_Left, Qt.Key.Key_Right):
+            self._step(1 if key == Qt.Key.Key_Right else -1)
+        elif runs and key in (Qt.Key.Key_Home, Qt.Key.Key_End):
+            self._step(len(runs) if key == Qt.Key.Key_End else -len(runs))
         elif key in (Qt.Key.Key_Return, Qt.Key.Key_Enter, Qt.Key.Key_Space) and self._cursor is not None:
-            self.run_wanted.emit(self._cursor)
+            self._take()
         else:
             super().keyPressEvent(event)
+
+    def _step(self, by: int) -> None:
+        """Mark a run so many after the one that is marked, else after run b."""
+        runs = [point.run for point in self._known()]
+        if runs:
+            now = self._cursor if self._cursor in runs else self._pair[1] if self._pair[1] in runs else runs[-1]
+            place = runs.index(now) if now is not None else 0
+            self._cursor = runs[max(0, min(len(runs) - 1, place + by))]
+            self.update()
+
+    def _take(self) -> None:
+        if self._cursor is not None:
+            self.run_wanted.emit(self._cursor)

@@ -43,6 +43,9 @@ class Part(Base):
     def shown(self) -> None:
         self.presenter.read()
 
+    def refresh(self) -> None:
+        self.presenter.read()
+
     def running(self, *, on: bool) -> None:
         if not on and self._desk.current_page() == "compare":
             self.presenter.read()

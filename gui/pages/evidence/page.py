@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from PySide6.QtCore import QSize, Qt, Signal
-from PySide6.QtGui import QGuiApplication, QKeySequence, QResizeEvent, QShortcut
+from PySide6.QtGui import QGuiApplication, QKeySequence, QResizeEvent
 from PySide6.QtWidgets import QFrame, QGridLayout, QHBoxLayout, QScrollArea, QStackedWidget, QVBoxLayout, QWidget
 
 from gui.models import figures
@@ -19,6 +19,7 @@ from gui.pages.evidence.stages import StageList
 from gui.widgets.crumbs import Crumbs
 from gui.widgets.icons import pixmap
 from gui.widgets.parts import Badge, Elided, Page, breakable, button, label, line, plain_tip
+from gui.widgets.shortcuts import add_key
 from gui.widgets.table import Empty, Table, empty_widget
 from gui.widgets.theme import fixed_font, theme
 
@@ -74,16 +75,10 @@ class EvidencePage(Page):
         self.add_action(self.place)
         for widget in (self.before, self.after, self.datagrams, self.copy):
             self.add_action(widget)
-        for key, call in (
-            ("Alt+Up", lambda: self.step_wanted.emit(-1)),
-            ("Alt+Down", lambda: self.step_wanted.emit(1)),
-            ("Esc", self.list_wanted.emit),
-            ("Alt+Left", self.list_wanted.emit),
-        ):
-            shortcut = QShortcut(QKeySequence(key), self)
-            shortcut.setContext(Qt.ShortcutContext.WidgetWithChildrenShortcut)
-            shortcut.activated.connect(call)
-
+        add_key(self, "Request before", "Alt+Up", lambda: self.step_wanted.emit(-1))
+        add_key(self, "Next request", "Alt+Down", lambda: self.step_wanted.emit(1))
+        back = add_key(self, "Back to the requests", "Esc", self.list_wanted.emit)
+        back.setShortcuts(QKeySequence.listFromString("Esc; Alt+Left"))
         self.facts = FactLine()
         self.stages = StageList()
         self.advice = AdviceBox()

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from PySide6.QtCore import QModelIndex, QPersistentModelIndex, QRect, Qt, Signal
-from PySide6.QtGui import QColor, QDragEnterEvent, QDropEvent, QKeySequence, QPainter, QShortcut
+from PySide6.QtGui import QColor, QDragEnterEvent, QDropEvent, QPainter
 from PySide6.QtWidgets import (
     QFileDialog,
     QHBoxLayout,
@@ -27,6 +27,7 @@ from gui.runner.datagrams import DatagramRow, Decoded, DecodedField
 from gui.widgets.crumbs import Crumbs
 from gui.widgets.icons import icon, pixmap
 from gui.widgets.parts import Elided, Page, button, label, plain_tip, short_caption
+from gui.widgets.shortcuts import add_key
 from gui.widgets.table import Empty, Table
 from gui.widgets.theme import fixed_font, theme
 
@@ -133,9 +134,7 @@ class InspectorPage(Page):
         self.table.bar.insertWidget(2, self.following)
         self.message = Elided("", "secondary", least=80)
         self.table.selected.connect(self._chosen)
-        space = QShortcut(QKeySequence("Space"), self.table.view)
-        space.setContext(Qt.ShortcutContext.WidgetShortcut)
-        space.activated.connect(self.pause_button.click)
+        add_key(self.table.view, "Pause, or read on", "Space", self.pause_button.click)
         self.table.model.counts_changed.connect(self._show_counts)
         split = QSplitter(Qt.Orientation.Vertical)
         split.setObjectName("inspector")

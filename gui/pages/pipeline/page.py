@@ -7,8 +7,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from PySide6.QtCore import QEvent, Qt, Signal
-from PySide6.QtGui import QGuiApplication, QKeyEvent
+from PySide6.QtCore import Qt, Signal
+from PySide6.QtGui import QGuiApplication
 from PySide6.QtWidgets import QHBoxLayout, QLabel, QSplitter, QStackedWidget, QVBoxLayout, QWidget
 
 from gui.models import figures
@@ -191,17 +191,6 @@ class PipelinePage(Page):
         theme().changed.connect(self._restyle)
         self.choose("shovelers")
         self.show_nothing()
-
-    def event(self, event: QEvent) -> bool:
-        """F5 is the key of Refresh while this page has the focus, not of another page's."""
-        if isinstance(event, QKeyEvent) and event.key() == Qt.Key.Key_F5:
-            if event.type() == QEvent.Type.ShortcutOverride:
-                event.accept()
-                return True
-            if event.type() == QEvent.Type.KeyPress:
-                self.refresh.click()
-                return True
-        return super().event(event)
 
     @property
     def pipeline(self) -> Pipeline | None:

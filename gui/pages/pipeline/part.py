@@ -46,6 +46,9 @@ class Part(Base):
     def shown(self) -> None:
         self.presenter.show()
 
+    def refresh(self) -> None:
+        self.page.refresh.click()
+
     def visit(self, **place: object) -> None:
         """`stage`: open its details and choose its `row` (an id). `load`: a file of records (Path), or True to
         choose one."""

@@ -31,6 +31,7 @@ from gui.models import figures
 from gui.models.faults import LANES, Axis
 from gui.widgets.icons import pixmap
 from gui.widgets.parts import plain_tip
+from gui.widgets.shortcuts import add_key
 from gui.widgets.theme import SMALL_PX, metrics, sized_font, theme
 
 LEFT, RIGHT, FOOT, GRIP, SQUARE = 120, 16, 22, 5, 18
@@ -82,6 +83,11 @@ class FaultLanes(QWidget):
         self._fit()
         self.setAccessibleName("Faults on the time of a repeat")
         theme().changed.connect(self.update)
+        add_key(self, "Fault earlier", "Left", lambda: self._nudge(-1), heard=True)
+        add_key(self, "Fault later", "Right", lambda: self._nudge(1), heard=True)
+        add_key(self, "Fault shorter", "Shift+Left", lambda: self._nudge(-1, stretch=True), heard=True)
+        add_key(self, "Fault longer", "Shift+Right", lambda: self._nudge(1, stretch=True), heard=True)
+        add_key(self, "Remove the fault", "Del", self._remove, heard=True)
 
     def sizeHint(self) -> QSize:
         return QSize(640, self.height())
@@ -238,19 +244,28 @@ class FaultLanes(QWidget):
         elif key in (Qt.Key.Key_Up, Qt.Key.Key_Down) and self._faults:
             self._step(1 if key == Qt.Key.Key_Down else -1)
         elif self._current >= 0 and key in (Qt.Key.Key_Delete, Qt.Key.Key_Backspace):
-            self.remove_wanted.emit(self._current)
+            self._remove()
         elif self._current >= 0 and self._editable and key in (Qt.Key.Key_Left, Qt.Key.Key_Right):
-            free = bool(held & Qt.KeyboardModifier.AltModifier)
-            by = (model.FREE if free else model.SNAP) * (1 if key == Qt.Key.Key_Right else -1)
-            fault = self._faults[self._current]
-            if held & Qt.KeyboardModifier.ShiftModifier:
-                changed = model.stretched(fault, by, free=free) if model.can_last(fault.do) else fault
-            else:
-                changed = model.moved(fault, by, free=free)
-            if changed != fault:
-                self.moved.emit(self._current, changed)
+            free, stretch = bool(held & Qt.KeyboardModifier.AltModifier), bool(held & Qt.KeyboardModifier.ShiftModifier)
+            self._nudge(1 if key == Qt.Key.Key_Right else -1, stretch=stretch, free=free)
         else:
             super().keyPressEvent(event)
+
+    def _nudge(self, by: int, *, stretch: bool = False, free: bool = False) -> None:
+        """Move the fault that is chosen by a step of time, or its end."""
+        if self._current < 0 or not self._editable:
+            return
+        fault, seconds = self._faults[self._current], by * (model.FREE if free else model.SNAP)
+        if stretch:
+            changed = model.stretched(fault, seconds, free=free) if model.can_last(fault.do) else fault
+        else:
+            changed = model.moved(fault, seconds, free=free)
+        if changed != fault:
+            self.moved.emit(self._current, changed)
+
+    def _remove(self) -> None:
+        if self._current >= 0:
+            self.remove_wanted.emit(self._current)
 
     def _step(self, by: int) -> None:
         """Choose the next fault, or the one before, in the order of time."""

@@ -53,6 +53,7 @@ from gui.pages.plans.source import ErrorList, SourceView
 from gui.widgets.icons import icon
 from gui.widgets.message import MessageBar
 from gui.widgets.parts import Elided, Page, TabBar, button, label, line, plain_tip, short_caption
+from gui.widgets.shortcuts import add_key
 
 TITLES = {
     "name": "Name", "test_name": "Test name", "servers": "Servers", "clients": "Clients", "slots": "Slots",
@@ -112,6 +113,8 @@ class PlansPage(Page):
         self.tabs.currentChanged.connect(self._tab_changed)
         self.add_test_button = button("Add test", "plus", self._add_test, kind="plain")
         self.remove_test_button = button("Remove test", "trash", self._remove_test, kind="plain")
+        self.earlier = add_key(self, "Test earlier", "Alt+Up", lambda: self._move_test(-1))
+        self.later = add_key(self, "Test later", "Alt+Down", lambda: self._move_test(1))
 
     def _make_body(self) -> None:
         self.form = TestForm()
@@ -459,6 +462,13 @@ class PlansPage(Page):
             self._test = max(0, self._test - 1)
             self._show()
 
+    def _move_test(self, by: int) -> None:
+        """Move the test that is shown; what was typed wrong is in no plan yet, and is corrected first."""
+        if self.editor.plan is None or self.form.problems():
+            return
+        self._test = self.editor.move_test(self._test, by)
+        self._show()
+
     def _tab_changed(self, number: int) -> None:
         if self._filling or number < 0:
             return
@@ -598,6 +608,9 @@ class PlansPage(Page):
         for widget in (self.add_test_button, self.tabs):
             widget.setEnabled(editor.plan is not None)
         self.remove_test_button.setEnabled(editor.plan is not None and len(editor.plan.tests) > 1)
+        movable = editor.plan is not None and not wrong
+        self.earlier.setEnabled(movable and self._test > 0)
+        self.later.setEnabled(movable and self._test < len(self._shown_plan().tests) - 1)
         self.toml_button.setText("Show as form" if self.stack.currentIndex() else "Show as TOML")
         self.faults.setVisible(self.stack.currentIndex() == 0)
         why = self.why_not()

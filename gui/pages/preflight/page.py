@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from PySide6.QtCore import QEvent, QSize, Qt, QTimer, Signal
-from PySide6.QtGui import QKeyEvent, QKeySequence, QMouseEvent, QPainter, QPaintEvent, QResizeEvent, QShortcut
+from PySide6.QtCore import QSize, Qt, QTimer, Signal
+from PySide6.QtGui import QKeyEvent, QKeySequence, QMouseEvent, QPainter, QPaintEvent, QResizeEvent
 from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QScrollArea, QStackedWidget, QVBoxLayout, QWidget
 
 from gui.models import figures
@@ -15,6 +15,7 @@ from gui.runner.checklist import Fix, verdict
 from gui.widgets.crumbs import Crumbs
 from gui.widgets.icons import pixmap
 from gui.widgets.parts import Badge, Button, Elided, Page, button, label, line, plain_tip, short_caption
+from gui.widgets.shortcuts import add_key
 from gui.widgets.theme import theme
 
 ROW, STATE, CHECK, RESULT = 40, 112, 264, 112
@@ -80,10 +81,8 @@ class PreflightPage(Page):
         self.stack.addWidget(self._make_empty())
         self.body.addWidget(line())
         self.body.addWidget(self.stack, 1)
-        for key, call in (("Esc", self.plans_wanted.emit), ("Alt+Left", self.plans_wanted.emit)):
-            shortcut = QShortcut(QKeySequence(key), self)
-            shortcut.setContext(Qt.ShortcutContext.WidgetWithChildrenShortcut)
-            shortcut.activated.connect(call)
+        back = add_key(self, "Back to the plan", "Esc", self.plans_wanted.emit)
+        back.setShortcuts(QKeySequence.listFromString("Esc; Alt+Left"))
         self.show_nothing("No plan was checked yet.", "plans")
 
     def _make_head(self) -> None:
@@ -192,17 +191,6 @@ class PreflightPage(Page):
         self._current, self._chosen_by_hand = name, True
         self._explained = explain
         self._show_current()
-
-    def event(self, event: QEvent) -> bool:
-        """F5 checks again while this page has the focus."""
-        if isinstance(event, QKeyEvent) and event.key() == Qt.Key.Key_F5:
-            if event.type() == QEvent.Type.ShortcutOverride:
-                event.accept()
-                return True
-            if event.type() == QEvent.Type.KeyPress:
-                self.again_button.click()
-                return True
-        return super().event(event)
 
     def resizeEvent(self, event: QResizeEvent) -> None:
         super().resizeEvent(event)
@@ -346,6 +334,8 @@ class LineRow(QWidget):
         row.addWidget(self.explain)
         row.addWidget(self.again)
         theme().changed.connect(self._restyle)
+        add_key(self, "Explain the line", "Return", self.explain.click, heard=True)
+        add_key(self, "Measure the line again", "R", self.again.click, heard=True)
 
     def sizeHint(self) -> QSize:
         return QSize(640, ROW)

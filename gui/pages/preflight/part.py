@@ -36,5 +36,8 @@ class Part(Base):
     def shown(self) -> None:
         self.presenter.shown()
 
+    def refresh(self) -> None:
+        self.page.again_button.click()
+
     def running(self, *, on: bool) -> None:
         self.presenter.set_running(running=on)

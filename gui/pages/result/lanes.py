@@ -36,6 +36,7 @@ from gui.models.timeline import Array, Block, Lane, LaneKey, Miss, Part, Series
 from gui.widgets.icons import pixmap
 from gui.widgets.parts import plain_tip
 from gui.widgets.plots import clock
+from gui.widgets.shortcuts import add_key
 from gui.widgets.theme import SMALL_PX, sized_font, theme
 
 GUTTER, EDGE = 128, 18
@@ -117,6 +118,17 @@ def time_step(span: float, room: float) -> float:
     return next((step for step in steps if span / step <= max(2.0, room / 80)), 86400)
 
 
+def _add_time_keys(widget: QWidget, view: TimeView) -> None:
+    """The keys of the axis of time, which each of its drawings hears."""
+
+    def zoom(factor: float) -> None:
+        view.zoom(factor, (view.high + view.low) / 2)
+
+    add_key(widget, "Less time", "+", lambda: zoom(0.5), heard=True)
+    add_key(widget, "More time", "-", lambda: zoom(2.0), heard=True)
+    add_key(widget, "All of the time", "Home", view.fit, heard=True)
+
+
 class Lanes(QWidget):
     """A repeat. `group_chosen`, `range_chosen`, `miss_chosen`: what was selected by mouse or keys; the owner shows it
     with `show_selection`."""
@@ -151,6 +163,11 @@ class Lanes(QWidget):
         )
         view.changed.connect(self.refresh)
         theme().changed.connect(self.refresh)
+        _add_time_keys(self, view)
+        add_key(self, "Next group of losses", "Right", lambda: self._step(1), heard=True)
+        add_key(self, "Group of losses before", "Left", lambda: self._step(-1), heard=True)
+        add_key(self, "Open its evidence", "Return", self.evidence_wanted.emit, heard=True)
+        add_key(self, "Filter the requests to it", "F", self.filter_wanted.emit, heard=True)
 
     # ---- for the owner
 
@@ -650,10 +667,8 @@ class Lanes(QWidget):
             step = 1 if key == Qt.Key.Key_Right else -1
             if held & Qt.KeyboardModifier.ControlModifier:
                 self.view.move(step * span / 4)
-            elif self.part.groups:
-                last = len(self.part.groups) - 1
-                number = (0 if step > 0 else last) if self._group is None else max(0, min(last, self._group + step))
-                self.group_chosen.emit(number)
+            else:
+                self._step(step)
         elif key in (Qt.Key.Key_Plus, Qt.Key.Key_Equal):
             self.view.zoom(0.5, middle)
         elif key == Qt.Key.Key_Minus:
@@ -668,6 +683,13 @@ class Lanes(QWidget):
             self.filter_wanted.emit()
         else:
             super().keyPressEvent(event)
+
+    def _step(self, by: int) -> None:
+        """Choose the next group of losses, or the one before."""
+        if self.part.groups:
+            last = len(self.part.groups) - 1
+            number = (0 if by > 0 else last) if self._group is None else max(0, min(last, self._group + by))
+            self.group_chosen.emit(number)
 
 
 class Overview(QWidget):
@@ -684,6 +706,7 @@ class Overview(QWidget):
         self.setAccessibleName("Overview: the visible part of the repeat")
         view.changed.connect(self.update)
         theme().changed.connect(self.update)
+        _add_time_keys(self, view)
 
     def show_part(self, part: Part | None) -> None:
         """Draw this repeat."""

@@ -12,6 +12,7 @@ from gui.pages.result.columns import NOTE_COLUMNS
 from gui.runner.notes import LONGEST, OWN
 from gui.store import NoteRow
 from gui.widgets.parts import button, label, line
+from gui.widgets.shortcuts import add_key
 from gui.widgets.table import Empty, Table
 
 ADD, SAVE = "Add note", "Save note"
@@ -57,6 +58,8 @@ class NotesTab(QWidget):
         self.editor.textChanged.connect(self._changed)
         self.editor.installEventFilter(self)
         self.table.view.installEventFilter(self)
+        add_key(self.editor, "Keep the note", "Ctrl+Return", self._add, heard=True)
+        add_key(self.table.view, "Delete the note", "Del", self._delete, heard=True)
         self.error = label("", "error")
         self.add_button = button(ADD, "plus", self._add, tip="Ctrl+Enter")
         self.add_button.setEnabled(False)

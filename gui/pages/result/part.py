@@ -94,6 +94,9 @@ class Part(Base):
         if not on:
             self.presenter.read()
 
+    def refresh(self) -> None:
+        self.presenter.read()
+
     def visit(self, **place: object) -> None:
         """`run`: its number; `test`: the number of a test; `tab`: one of `TABS`; `filter`: of its requests;
         `leave_out`: leave what the plan injected out of its figures."""

@@ -25,12 +25,11 @@ class Part(Base):
     def __init__(self, desk: WindowDesk) -> None:
         self._desk = desk
         self.page = page = RunsPage((("Try it on this machine", "play", desk.try_here),))
-        self.presenter = presenter = RunsPresenter(desk, page, desk.runs_seen, desk.data / "hub")
+        self.presenter = RunsPresenter(desk, page, desk.runs_seen, desk.data / "hub")
         page.open_wanted.connect(self._ask)
         page.dropped.connect(self._take_in)
         page.run_wanted.connect(lambda run: desk.go("result", run=run))
         desk.frame.add_action("File", "open-bundle", "Open bundle…", "", self._ask, symbol="import")
-        desk.frame.add_action("View", "refresh", "Refresh", "F5", presenter.read, symbol="refresh")
 
     def attach(self, workspace: Workspace) -> None:  # noqa: ARG002
         self.presenter.read()
@@ -39,6 +38,9 @@ class Part(Base):
         self.presenter.detach()
 
     def shown(self) -> None:
+        self.presenter.read()
+
+    def refresh(self) -> None:
         self.presenter.read()
 
     def found(self, words: str) -> Iterable[Found]:

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from PySide6.QtCore import QSettings, Qt
-from PySide6.QtGui import QGuiApplication, QKeySequence
+from PySide6.QtGui import QAction, QGuiApplication, QKeySequence, QShortcut
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QApplication, QMenu, QPushButton
 
@@ -221,6 +221,101 @@ def test_every_action_has_a_key_of_its_own_and_stands_in_a_menu(in_window) -> No
     in_window(story)
 
 
+def on_the_menu(window: Window) -> dict[str, str]:
+    """What the menu Page has: the name of each action and its key."""
+    window.frame.page_menu.aboutToShow.emit()
+    return {name_of(action): key_of(action) for action in window.frame.page_menu.actions()}
+
+
+def test_the_menu_page_has_the_keys_of_the_page_that_is_shown(in_window) -> None:
+    async def story(window: Window) -> None:
+        said = {}
+        for name in ("evidence", "preflight", "plans", "inspector", "runs"):
+            window.frame.go(name)
+            said[name] = on_the_menu(window)
+        assert said["evidence"]["Request before"] == "Alt+Up"
+        assert said["evidence"]["Next request"] == "Alt+Down"
+        assert said["evidence"]["Back to the requests"] == "Esc"
+        assert said["preflight"]["Back to the plan"] == "Esc"
+        assert said["plans"]["Test earlier"] == "Alt+Up"
+        assert said["inspector"]["Pause, or read on"] == "Space"
+        assert "Test earlier" not in said["runs"]
+        window.frame.go("evidence")
+        page(window, "evidence").crumbs.back_button.setFocus()
+        press(window, "?")
+        assert shown_keys(sheet(window, ShortcutsSheet))["Next request"] == "Alt+Down"
+
+    in_window(story)
+
+
+def test_no_key_of_a_page_is_outside_of_a_menu(in_window) -> None:
+    async def story(window: Window) -> None:
+        assert window.frame.findChildren(QShortcut) == []
+        for name, part in window.parts.items():
+            window.frame.go(name)
+            shown = on_the_menu(window)
+            for action in part.page.findChildren(QAction):
+                if key_of(action) and action.parent().isVisible() and action.isVisible():
+                    assert shown[name_of(action)] == key_of(action)
+
+    in_window(story)
+
+
+def test_a_test_of_a_plan_moves_by_keys_and_by_the_menu_page(in_window) -> None:
+    async def story(window: Window) -> None:
+        window.frame.go("plans")
+        plans = page(window, "plans")
+        plans.new_plan()
+        assert not plans.earlier.isEnabled(), "it is the only one"
+        plans.add_test_button.click()
+        plans.form.test_name.setText("the last")
+        plans.form.test_name.textEdited.emit("the last")
+
+        def names() -> list[str]:
+            return [test.name for test in plans.editor.plan.tests]
+
+        assert names()[-1] == "the last"
+        on_the_menu(window)
+        next(action for action in window.frame.page_menu.actions() if name_of(action) == "Test earlier").trigger()
+        assert names()[0] == "the last"
+        assert plans.tabs.currentIndex() == 0, "it stays the one that is shown"
+        press(window, "Alt+Up")  # it is the first: nothing to do
+        assert names()[0] == "the last"
+        press(window, "Alt+Down")
+        assert names()[1] == "the last"
+        press(window, "Ctrl+Z")
+        assert names()[0] == "the last"
+
+    in_window(story)
+
+
+def test_f5_reads_again_what_the_page_shows(in_window, monkeypatch) -> None:
+    async def story(window: Window) -> None:
+        asked: list[str] = []
+        for name, part in window.parts.items():
+            monkeypatch.setattr(part, "refresh", lambda name=name: asked.append(name))
+        for name in ("pipeline", "runs", "compare"):
+            window.frame.go(name)
+            press(window, "F5")
+        assert asked == ["pipeline", "runs", "compare"]
+
+    in_window(story)
+
+
+@pytest.mark.parametrize(("name", "wanted"), [("pipeline", "refresh_wanted"), ("preflight", "all_wanted")])
+def test_f5_is_the_button_of_the_page(in_window, name, wanted) -> None:
+    async def story(window: Window) -> None:
+        window.frame.go(name)
+        heard: list[str] = []
+        getattr(page(window, name), wanted).connect(lambda: heard.append(name))
+        button = page(window, name).refresh if name == "pipeline" else page(window, name).again_button
+        button.setEnabled(True)
+        press(window, "F5")
+        assert heard == [name]
+
+    in_window(story)
+
+
 def test_help_stands_beside_the_page_follows_it_and_closes(in_window) -> None:
     async def story(window: Window) -> None:
         window.frame.go("fleet")
@@ -284,7 +379,7 @@ def test_a_click_beside_the_keys_closes_them_and_tab_stays_inside(in_window) -> 
             press(window, "Tab")
             assert keys.isAncestorOf(QApplication.focusWidget())
         button = keys.findChild(QPushButton)
-        assert button.accessibleName() == "Close  Esc"
+        assert button.accessibleName() == "Close"
         QTest.mouseClick(keys, Qt.MouseButton.LeftButton, pos=keys.rect().bottomLeft())
         assert not keys.isVisible()
 

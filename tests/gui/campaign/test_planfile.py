@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from agent.messages import Workload
 from gui.campaign.plan import FAULT_KINDS, LOSS_KINDS, Fault, Files, Labelled, Plan, Test, Who
-from gui.campaign.planfile import PlanError, format_plan, parse_plan, update_plan
+from gui.campaign.planfile import PlanError, format_plan, move_test, parse_plan, update_plan
 
 WHOLE = """\
 # The plan of the design.
@@ -226,6 +226,60 @@ def test_tests_and_faults_come_and_go() -> None:
     assert parse_plan(update_plan(text, plan)) == plan
 
 
+THREE = """\
+name = "three"
+# What all of it is for.
+
+# The small one.
+[[test]]
+name = "small"    # a word of it
+servers = 1
+files_per_server = 1
+per_round = 1
+[[test.fault]]
+at = "1s"
+do = "broker-down"
+for = "2s"
+
+# The middle one,
+# in two lines.
+[[ test ]]
+name = "middle"
+servers = 2
+files_per_server = 1
+per_round = 1
+
+
+[[test]]
+name = "large"
+servers = 3
+files_per_server = 1
+per_round = 1
+# Nothing follows."""
+
+
+def test_a_test_that_moves_takes_its_comments_along() -> None:
+    text = move_test(THREE, parse_plan(THREE), 0, 1)
+    assert [test.name for test in parse_plan(text).tests] == ["middle", "small", "large"]
+    lines = text.splitlines()
+    assert lines[:2] == THREE.splitlines()[:2]
+    assert lines[lines.index('name = "middle"') - 2] == "# in two lines."
+    assert lines[lines.index('name = "small"    # a word of it') - 2] == "# The small one."
+    assert move_test(text, parse_plan(text), 1, 0) == THREE
+    last = move_test(THREE, parse_plan(THREE), 2, 0)
+    assert [test.name for test in parse_plan(last).tests] == ["large", "small", "middle"]
+
+
+def test_a_test_moves_however_it_is_written() -> None:
+    plan = parse_plan(THREE)
+    tests = ", ".join(f'{{name = "{n}", servers = 1, files_per_server = 1, per_round = 1}}' for n in ("a", "b"))
+    inline = f'name = "x"\ntest = [{tests}]\n'
+    assert [test.name for test in parse_plan(move_test(inline, parse_plan(inline), 0, 1)).tests] == ["b", "a"]
+    misleading = THREE.replace('"three"', '"""\\\n[[test]]"""')
+    plan = parse_plan(misleading)
+    assert [test.name for test in parse_plan(move_test(misleading, plan, 2, 0)).tests] == ["large", "small", "middle"]
+
+
 names = st.text(
     st.characters(min_codepoint=32, max_codepoint=0x2FFF, exclude_categories=["Cc", "Cs", "Zl", "Zp"]),
     min_size=1,
@@ -303,6 +357,15 @@ def test_what_is_written_reads_the_same(plan: Plan) -> None:
 
 
 @settings(max_examples=60, deadline=None)
+@given(plans, st.data())
+def test_any_test_can_move_anywhere(plan: Plan, data: st.DataObject) -> None:
+    place = st.integers(0, len(plan.tests) - 1)
+    number, to = data.draw(place), data.draw(place)
+    tests = list(plan.tests)
+    tests.insert(to, tests.pop(number))
+    assert parse_plan(move_test(format_plan(plan), plan, number, to)) == replace(plan, tests=tuple(tests))
+
+
 @given(plans, plans)
 def test_any_plan_can_become_any_other(one: Plan, other: Plan) -> None:
     assert parse_plan(update_plan(format_plan(one), other)) == other

@@ -124,12 +124,9 @@ def test_no_bus_leads_to_the_settings(page, qtbot) -> None:
         QTest.mouseClick(page.setup_button, LEFT)
 
 
-def test_refresh_by_button_and_key(page, qtbot) -> None:
+def test_refresh_by_its_button(page, qtbot) -> None:
     with qtbot.waitSignal(page.refresh_wanted):
         QTest.mouseClick(page.refresh, LEFT)
-    page.tables["shovelers"].view.setFocus()
-    with qtbot.waitSignal(page.refresh_wanted):
-        QTest.keyClick(page.tables["shovelers"].view, Qt.Key.Key_F5)
 
 
 def confirm(page: PipelinePage) -> Confirm:

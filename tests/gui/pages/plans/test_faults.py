@@ -17,6 +17,7 @@ from gui.campaign.selection import Client, Server
 from gui.models.faults import LANES, sentence_of
 from gui.models.plans import FaultPlace, PlanLibrary
 from gui.pages.plans.page import PlansPage
+from gui.widgets.shortcuts import key_of, name_of, page_actions
 
 NAMES = tuple(f"s{number:02}" for number in range(1, 9))
 LAB = FaultPlace(refused={"wire-loss": "no relay"}, servers=NAMES)
@@ -239,3 +240,17 @@ def test_names_in_a_fault_are_plain_text_everywhere(page: PlansPage, hostile, te
     assert page.faults.server.currentText() == bad
     assert page.faults.effect.text() == f"the lab has no server {bad}"
     assert page.faults.effect.textFormat() == Qt.TextFormat.PlainText
+
+
+def test_the_menu_of_the_page_does_to_the_chosen_fault_what_its_keys_do(page: PlansPage) -> None:
+    open_with(page, Fault(10, "broker-down", 5))
+    does = {name_of(action): action for action in page_actions(page)}
+    assert {key_of(action) for action in does.values()} >= {"Left", "Right", "Shift+Left", "Shift+Right", "Del"}
+    does["Remove the fault"].trigger()
+    assert len(faults(page)) == 1, "none is chosen"
+    page.faults.choose(0)
+    does["Fault later"].trigger()
+    does["Fault longer"].trigger()
+    assert faults(page) == (Fault(11, "broker-down", 6),)
+    does["Remove the fault"].trigger()
+    assert faults(page) == ()
