@@ -1,4 +1,5 @@
-"""What the command palette finds: pages and actions of the window, recent workspaces, and what each page has."""
+"""What the command palette finds: pages, actions of the window and of the page that is shown, recent workspaces, and
+what each page has."""
 
 from __future__ import annotations
 
@@ -36,6 +37,7 @@ class Finding:
     def find(self, words: str) -> list[Found]:
         """What these words mean, the best first; without words, all pages and actions."""
         actions = [self._of_action(name, action) for name, action in self._frame.actions_by_name.items()]
+        actions += [self._of_action("", action) for action in self._frame.page_actions()]
         offered = [found for found in actions if found is not None]
         if not words.strip():
             return rank("", offered, lambda found: found.title, most=len(offered))
@@ -58,7 +60,7 @@ class Finding:
         if not action.isEnabled() or not action.isVisible():
             return None
         page = name.startswith("page-")
-        detail = "page" if page else str(action.property("menu") or "")
+        detail = "page" if page else str(action.property("menu") or "") if name else "on this page"
         return Found(name_of(action), detail, str(action.property("symbol") or "") or "right", action.trigger,
                      key_of(action))  # fmt: skip
 

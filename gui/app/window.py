@@ -227,6 +227,8 @@ class Window:
     def runs_seen(self, workspace: Workspace, views: Sequence[RunView]) -> None:
         """The runs of a workspace were read."""
         self._remember(workspace, views)
+        for part in self.parts.values():
+            part.runs_read(views)
 
     def _remember(self, workspace: Workspace, views: Sequence[RunView] = ()) -> None:
         where, _ = split_password(str(workspace.options.database))  # this list is no place for it

@@ -87,6 +87,9 @@ class Part:
     def running(self, *, on: bool) -> None:
         """A run was started from this window, or is over."""
 
+    def runs_read(self, views: Sequence[RunView]) -> None:
+        """The runs of the workspace were read, for any page."""
+
     def stage(self, text: str) -> None:
         """What a demonstration is doing; an empty text ends that."""
 

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from functools import partial
+
+from gui.models.finder import Found, rank
 from gui.pages.agent.page import AgentPage
 from gui.pages.agent.presenter import AgentPresenter
 from gui.pages.part import Part as Base
@@ -15,6 +19,7 @@ class Part(Base):
     page: AgentPage
 
     def __init__(self, desk: WindowDesk) -> None:
+        self._desk = desk
         self.page = AgentPage(lambda: desk.go("fleet"))
         self.presenter = AgentPresenter(desk, self.page)
 
@@ -26,6 +31,16 @@ class Part(Base):
 
     def progressed(self, progress: RunProgress) -> None:
         self.presenter.progressed(progress)
+
+    def found(self, words: str) -> Iterable[Found]:
+        """The agents, with what each has reported."""
+        workspace = self._desk.workspace
+        agents: list[Found] = [
+            Found(f"Agent {agent.name}", f"{agent.role} agent on {agent.host or 'an unknown host'}: facts and history",
+                  "info", partial(self._desk.go, "agent", agent=agent.id))
+            for agent in (workspace.hub.roster.agents if workspace is not None else ())
+        ]  # fmt: skip
+        return rank(words, agents, lambda found: f"{found.title} {found.detail}")
 
     def visit(self, **place: object) -> None:
         """`agent`: its id."""

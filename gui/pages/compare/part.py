@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
+from functools import partial
 from pathlib import Path
 
 from PySide6.QtWidgets import QFileDialog
 
+from gui.models.finder import Found, rank
+from gui.models.runs import RunView
 from gui.pages.compare.page import ComparePage
 from gui.pages.compare.presenter import REPORTS, ComparePresenter
 from gui.pages.part import Part as Base
@@ -20,6 +24,7 @@ class Part(Base):
 
     def __init__(self, desk: WindowDesk) -> None:
         self._desk = desk
+        self._views: Sequence[RunView] = ()
         self.page = page = ComparePage()
         self.presenter = presenter = ComparePresenter(desk, page)
         page.back_wanted.connect(lambda: desk.go("runs"))
@@ -38,6 +43,7 @@ class Part(Base):
             self.presenter.read()
 
     def detach(self) -> None:
+        self._views = ()
         self.presenter.detach()
 
     def shown(self) -> None:
@@ -45,6 +51,18 @@ class Part(Base):
 
     def refresh(self) -> None:
         self.presenter.read()
+
+    def runs_read(self, views: Sequence[RunView]) -> None:
+        self._views = views
+
+    def found(self, words: str) -> Iterable[Found]:
+        """Each run, compared with the baseline of its plan, else with the run of it before."""
+        runs: list[Found] = [
+            Found(f"Compare run {view.run.id}", f"{view.run.name}, {view.outcome}", "split",
+                  partial(self._desk.go, "compare", b=view.run.id))
+            for view in self._views
+        ]  # fmt: skip
+        return rank(words, runs, lambda found: f"{found.title} {found.detail}")
 
     def running(self, *, on: bool) -> None:
         if not on and self._desk.current_page() == "compare":

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from functools import partial
+
+from gui.models.finder import Found, rank
 from gui.pages.evidence.page import EvidencePage
 from gui.pages.evidence.presenter import EvidencePresenter
 from gui.pages.part import Part as Base
@@ -43,6 +47,16 @@ class Part(Base):
             ids = among if isinstance(among, tuple) else None
             work = self.presenter.show(run, request, ids, str(place.get("filter") or ""))
             self._desk.background(work, "read evidence")
+
+    def found(self, words: str) -> Iterable[Found]:
+        """The requests that were lost with the one that is shown."""
+        run = self.presenter.run
+        lost: list[Found] = [
+            Found(path, f"request {tag} of run {run}, lost with the same datagram", "file",
+                  partial(self._desk.go, "evidence", run=run, request=request))
+            for request, path, tag, *_ in self.page.together.model.rows.all
+        ]  # fmt: skip
+        return rank(words, lost, lambda found: f"{found.title} {found.detail}")
 
     def _open(self, request: int) -> None:
         if self.presenter.run is not None and request != self.presenter.request:

@@ -88,6 +88,7 @@ class InspectorPage(Page):
         self.setAcceptDrops(True)
         self._names = names
         self._all: list[DatagramRow] = []
+        self._senders: dict[tuple[str, int], DatagramRow] = {}
         self._only: set[int] | None = None
         self._decoded: Decoded | None = None
         self._marking = False
@@ -208,6 +209,7 @@ class InspectorPage(Page):
     def clear(self) -> None:
         """Another source is read."""
         self._all = []
+        self._senders.clear()
         self._only = None
         self.following.setText("")
         self.table.set_rows(())
@@ -218,6 +220,9 @@ class InspectorPage(Page):
     def add(self, rows: Sequence[DatagramRow]) -> None:
         """More datagrams, at the end."""
         self._all += rows
+        for row in rows:
+            if row.at is not None:
+                self._senders.setdefault((row.remote, row.stod), row)
         shown = rows if self._only is None else [row for row in rows if row.number in self._only]
         if shown:
             self.table.add_rows(shown)
@@ -371,8 +376,15 @@ class InspectorPage(Page):
     def _only_server(self) -> None:
         row = self.table.current()
         if row is not None:
-            name = self._names.of(row)
-            self.set_filter(f'server:"{name}"' if " " in name else f"server:{name}")
+            self.only_server(self._names.of(row))
+
+    def only_server(self, name: str) -> None:
+        """List the datagrams of this server."""
+        self.set_filter(f'server:"{name}"' if " " in name else f"server:{name}")
+
+    def senders(self) -> list[str]:
+        """The names of the servers whose datagrams are listed, each once."""
+        return list(dict.fromkeys(self._names.of(row) for row in self._senders.values()))
 
     def ask_for_file(self) -> None:
         """Choose a capture or a spool."""

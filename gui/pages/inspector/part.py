@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from functools import partial
 from pathlib import Path
 
 from gui.models.datagrams import ServerNames
+from gui.models.finder import Found, rank
 from gui.pages.inspector.page import InspectorPage
 from gui.pages.inspector.presenter import InspectorPresenter
 from gui.pages.part import Part as Base
@@ -41,6 +44,18 @@ class Part(Base):
             self.presenter.live()
         if isinstance(text := place.get("filter"), str):
             self.page.set_filter(text)
+
+    def found(self, words: str) -> Iterable[Found]:
+        """The servers whose datagrams are listed."""
+        servers: list[Found] = [
+            Found(name, "datagrams of this server", "search", partial(self._show_server, name))
+            for name in self.page.senders()
+        ]
+        return rank(words, servers, lambda found: f"{found.title} {found.detail}")
+
+    def _show_server(self, name: str) -> None:
+        self._desk.go("inspector")
+        self.page.only_server(name)
 
     def ask(self) -> None:
         """Choose a capture and open it."""

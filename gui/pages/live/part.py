@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from functools import partial
+
+from gui.models.finder import Found, rank
 from gui.pages.live.page import LivePage
 from gui.pages.live.presenter import LivePresenter
 from gui.pages.part import Part as Base
@@ -16,6 +20,7 @@ class Part(Base):
     page: LivePage
 
     def __init__(self, desk: WindowDesk) -> None:
+        self._desk = desk
         actions = (
             ("Go to Plans", "plans", lambda: desk.go("plans")),
             ("Try it on this machine", "play", desk.try_here),
@@ -37,6 +42,22 @@ class Part(Base):
 
     def progressed(self, progress: RunProgress) -> None:
         self.presenter.progressed(progress)
+
+    def found(self, words: str) -> Iterable[Found]:
+        """The servers of the run that is under way, or was the last one."""
+        run = self.page.title.text()
+        servers: list[Found] = [
+            Found(row.name, f"server in {run}", "run", partial(self._desk.go, "live", server=row.name))
+            for row in self.page.table.model.rows.all
+        ]
+        return rank(words, servers, lambda found: f"{found.title} {found.detail}")
+
+    def visit(self, **place: object) -> None:
+        """`server`: the name of one of the run's."""
+        if (server := place.get("server")) is not None:
+            self.page.table.filter_box.clear()  # it may hide what was asked for
+            self.page.table.select_key(server)
+            self.page.table.view.setFocus()
 
     def running(self, *, on: bool) -> None:
         if not on:

@@ -117,6 +117,11 @@ class PreflightPresenter:
         """Whether lines are being looked at."""
         return self._task is not None and not self._task.done()
 
+    @property
+    def lines(self) -> Sequence[Line]:
+        """The lines of the checklist, as they are now."""
+        return self._lines
+
     def begin(self, names: Sequence[str] | None = None) -> None:
         """Look at all lines, or at these and what they need."""
         if self._list is None or self.busy:
