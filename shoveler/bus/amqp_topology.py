@@ -7,7 +7,7 @@ from typing import Any
 
 from shoveler.bus.address import BusAddress
 from shoveler.bus.amqp_link import Link
-from shoveler.bus.messages import BusMissingError, BusRefusedError
+from shoveler.bus.messages import BusMissingError, BusRefusedError, Declared
 from shoveler.bus.options import BusOptions
 
 
@@ -28,17 +28,37 @@ class AmqpTopology:
         binding: str = "#",
         single_active: bool = False,
         expires: float | None = None,
-    ) -> None:
+        max_bytes: int | None = None,
+    ) -> Declared:
+        arguments: dict[str, str | bool | int] = {"x-overflow": "reject-publish" if max_bytes is None else "drop-head"}
+        if single_active:
+            arguments["x-single-active-consumer"] = True
+        if expires is not None:
+            arguments["x-expires"] = round(expires * 1000)
+        if max_bytes is not None:
+            arguments["x-max-length-bytes"] = max_bytes
+        made = self._declare(queue, arguments, limited=expires is not None or max_bytes is not None)
+        self._request("queue_bind", queue=queue, exchange=exchange, routing_key=binding)
+        return made
+
+    def _declare(self, queue: str, arguments: dict[str, str | bool | int], *, limited: bool) -> Declared:
         try:
             self._passive(queue)
         except BusMissingError:
-            arguments: dict[str, str | bool | int] = {"x-overflow": "reject-publish"}
-            if single_active:
-                arguments["x-single-active-consumer"] = True
-            if expires is not None:
-                arguments["x-expires"] = round(expires * 1000)
             self._request("queue_declare", queue=queue, durable=True, arguments=arguments)
-        self._request("queue_bind", queue=queue, exchange=exchange, routing_key=binding)
+            return "made"
+        if not limited:
+            return "there"
+        try:
+            self._request("queue_declare", queue=queue, durable=True, arguments=arguments)
+        except BusRefusedError:  # it has other arguments
+            try:
+                self._request("queue_delete", queue=queue, if_empty=True, if_unused=True)
+            except BusRefusedError:
+                return "other"
+            self._request("queue_declare", queue=queue, durable=True, arguments=arguments)
+            return "made"
+        return "there"
 
     def depth(self, queue: str, *, exchange: str) -> int:  # noqa: ARG002 - the local bus needs the exchange
         return int(self._passive(queue).method.message_count)

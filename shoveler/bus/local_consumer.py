@@ -10,13 +10,22 @@ from functools import lru_cache
 from pathlib import Path
 
 from shoveler.bus.address import BusAddress
-from shoveler.bus.local_files import BusLock, connect, cursor_file, exchange_directory, inode, sentences
+from shoveler.bus.local_files import (
+    BusLock,
+    being_read,
+    connect,
+    cursor_file,
+    exchange_directory,
+    inode,
+    sentences,
+)
 from shoveler.bus.messages import BusInUseError, BusMissingError, BusUnavailableError, HeaderValue, Incoming
 from shoveler.bus.options import BusOptions
 from shoveler.bus.topic import matches
 
 _ENOUGH = 4 << 20  # bytes in hand at which `take` returns
 _LOOK_FOR_FILES = 0.25  # seconds between looks for new writers
+_TOUCH = 30.0  # seconds between signs that the queue has a reader
 _PAUSES = (0.001, 0.02)  # seconds between polls: the first, and the longest after doubling
 
 
@@ -44,6 +53,7 @@ class LocalConsumer:
         self._files: dict[str, _MessageFile] = {}
         self._turn = 0
         self._looked_at = 0.0
+        self._touched_at = 0.0
         self._db: sqlite3.Connection | None = None
         self._bindings: tuple[str, ...] = ()
         self._inode = inode(self._path)
@@ -64,6 +74,7 @@ class LocalConsumer:
         while True:
             self._check()
             if self._lock.acquire():
+                self._touch()
                 messages = self._read(min(limit, self._prefetch - len(self._taken)))
                 if messages:
                     return messages
@@ -89,7 +100,15 @@ class LocalConsumer:
     def token_changed(self) -> bool:
         return False
 
+    def _touch(self) -> None:
+        now = time.monotonic()
+        if now - self._touched_at >= _TOUCH:
+            self._touched_at = now
+            being_read(self._path)
+
     def close(self) -> None:
+        if self._touched_at:
+            being_read(self._path)
         try:
             for file in self._files.values():
                 file.db.close()

@@ -8,7 +8,7 @@ from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
-from shoveler.bus.local_files import connect, forgotten, inode, queue_of, sentences
+from shoveler.bus.local_files import connect, expired, forgotten, inode, limits_of, queue_of, sentences
 from shoveler.bus.messages import BusUnavailableError
 from shoveler.bus.topic import matches
 
@@ -22,6 +22,8 @@ class Cursor:
     queue: str
     bindings: tuple[str, ...]
     seq: int
+    lossy: bool = False
+    """When the file is full, it loses messages rather than keep them."""
 
 
 class Cursors:
@@ -40,14 +42,21 @@ class Cursors:
             self.refresh()
         return any(matches(binding, routing_key) for cursor in self._cursors for binding in cursor.bindings)
 
-    def slowest(self) -> Cursor | None:
-        """The reader that is farthest behind, None when there is none. Reads the files each time.
+    def slowest(self, *, full: bool = False) -> Cursor | None:
+        """The reader that is farthest behind, None when there is none. Reads the files each time. `full`: those that
+        are lossy do not count.
 
         What this reader has acknowledged may be deleted: a queue declared before this call is among the readers, and
         one declared later has no claim on earlier rows.
         """
         self.refresh()
-        return min(self._cursors, key=lambda cursor: cursor.seq, default=None)
+        counting = (cursor for cursor in self._cursors if not (full and cursor.lossy))
+        return min(counting, key=lambda cursor: cursor.seq, default=None)
+
+    @property
+    def lossy(self) -> bool:
+        """Whether a reader is."""
+        return any(cursor.lossy for cursor in self._cursors)
 
     def foremost(self) -> int:
         """The last row that any reader has acknowledged, 0 when there is none."""
@@ -69,8 +78,11 @@ class Cursors:
                 row = db.execute(
                     "SELECT seq FROM position WHERE file = ? AND identity = ?", (self._file.name, self._identity)
                 ).fetchone()
+                limits = limits_of(db)
+            if expired(path, limits, time.time()):
+                return None
         except BusUnavailableError:
             if inode(path) is None:  # deleted while we looked
                 return None
             raise
-        return Cursor(queue_of(path), bindings, row[0] if row else 0)
+        return Cursor(queue_of(path), bindings, row[0] if row else 0, limits.lossy)

@@ -16,7 +16,8 @@ import secrets
 import sqlite3
 import time
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 from urllib.parse import quote, unquote
@@ -124,6 +125,32 @@ def sentences(path: Path) -> Iterator[None]:
         raise BusUnavailableError(f"the local bus cannot use {path}: {error.strerror}") from None
 
 
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Of a queue: seconds without a reader after which it is removed (None: never), and whether it is *lossy*: it never
+    keeps the bus full, but loses its oldest messages then."""
+
+    expires: float | None = None
+    lossy: bool = False
+
+
+def set_limits(cursor: sqlite3.Connection, limits: Limits) -> None:
+    """Keep them in a cursor file. The table is not in those that older versions made, which have no limits."""
+    cursor.execute("CREATE TABLE IF NOT EXISTS limits (expires REAL, lossy INTEGER NOT NULL) STRICT")
+    cursor.execute("BEGIN IMMEDIATE")
+    cursor.execute("DELETE FROM limits")
+    cursor.execute("INSERT INTO limits VALUES (?, ?)", (limits.expires, limits.lossy))
+    cursor.execute("COMMIT")
+
+
+def limits_of(cursor: sqlite3.Connection) -> Limits:
+    """What is kept there."""
+    if not cursor.execute("SELECT 1 FROM sqlite_schema WHERE name = 'limits'").fetchone():
+        return Limits()
+    row = cursor.execute("SELECT expires, lossy FROM limits").fetchone()
+    return Limits(row[0], lossy=bool(row[1])) if row else Limits()
+
+
 class BusLock(FileLock):
     """A lock whose errors are sentences of the bus."""
 
@@ -156,6 +183,32 @@ def forgotten(path: Path) -> bool:
     finally:
         lock.release()
     return True
+
+
+def expired(path: Path, limits: Limits, now: float) -> bool:
+    """Whether a queue has had no reader for longer than it may; if so, it is removed. `now`: Unix seconds."""
+    if limits.expires is None or now - last_read(path) <= limits.expires:
+        return False
+    lock = BusLock(path.with_suffix(".cursor.lock"))
+    try:
+        if not lock.acquire():
+            return False
+        remove_cursor(path)
+    finally:
+        lock.release()
+    return True
+
+
+def last_read(path: Path) -> float:
+    """When a queue had a reader last (Unix seconds), or was made."""
+    with sentences(path):
+        return path.stat().st_mtime
+
+
+def being_read(path: Path) -> None:
+    """A queue has a reader: called now and then, and at its end."""
+    with suppress(OSError):
+        os.utime(path)
 
 
 def inode(path: Path) -> int | None:

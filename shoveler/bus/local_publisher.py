@@ -227,11 +227,11 @@ class LocalPublisher:
         if self._used() < self._max_bytes:
             return None
         self._commit()
-        while self._used() >= self._max_bytes and self._delete_passed():
+        while self._used() >= self._max_bytes and (self._delete_passed() or self._delete_passed(full=True)):
             pass
         if self._used() < self._max_bytes:
             return None
-        slowest = self._cursors.slowest()
+        slowest = self._cursors.slowest(full=True)
         reader = f"; its slowest reader is {slowest.queue!r}" if slowest is not None else ""
         return f"{self._file} is full ({self._max_bytes:,} bytes){reader}"
 
@@ -246,17 +246,30 @@ class LocalPublisher:
             self._trimmed_at = now
             self._delete_passed()
 
-    def _delete_passed(self) -> bool:
-        """Delete rows that every reader has acknowledged; returns whether there were any. Not inside a transaction."""
-        slowest = self._cursors.slowest()
-        if slowest is None:
+    def _delete_passed(self, *, full: bool = False) -> bool:
+        """Delete rows that every reader has acknowledged; returns whether there were any. Not inside a transaction.
+        `full`: rows as well that only lossy readers have not."""
+        slowest = self._cursors.slowest(full=full)
+        lossy = full and self._cursors.lossy
+        if slowest is None and not lossy:
             return False
         with sentences(self._file):
             first = self._db.execute("SELECT min(seq) FROM message").fetchone()[0]
-            if first is None or first > slowest.seq:
+            if first is None or (slowest is not None and first > slowest.seq):
                 return False
-            self._db.execute("DELETE FROM message WHERE seq <= ?", (min(slowest.seq, first + _TRIM_ROWS - 1),))
+            last = first + _TRIM_ROWS - 1
+            if lossy:  # one by one where they are large: no more than is needed
+                last = first + max(0, min(_TRIM_ROWS, self._rows() // 16) - 1)
+            self._db.execute(
+                "DELETE FROM message WHERE seq <= ?", (last if slowest is None else min(slowest.seq, last),)
+            )
         return True
+
+    def _rows(self) -> int:
+        first, last = self._db.execute(
+            "SELECT (SELECT min(seq) FROM message), (SELECT max(seq) FROM message)"
+        ).fetchone()
+        return 0 if last is None else int(last - first + 1)
 
     def _headers_text(self, headers: Mapping[str, HeaderValue]) -> str:
         key = tuple(headers.items())

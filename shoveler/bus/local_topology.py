@@ -9,8 +9,17 @@ from contextlib import closing
 from pathlib import Path
 
 from shoveler.bus.address import BusAddress
-from shoveler.bus.local_files import connect, create, cursor_file, exchange_directory, inode, sentences
-from shoveler.bus.messages import BusMissingError
+from shoveler.bus.local_files import (
+    Limits,
+    connect,
+    create,
+    cursor_file,
+    exchange_directory,
+    inode,
+    sentences,
+    set_limits,
+)
+from shoveler.bus.messages import BusMissingError, Declared
 from shoveler.bus.topic import matches
 
 
@@ -33,12 +42,17 @@ class LocalTopology:
         exchange: str,
         binding: str = "#",
         single_active: bool = False,  # noqa: ARG002 - a cursor never has more than one active reader
-        expires: float | None = None,  # noqa: ARG002 - the bus is capped, and nobody else fills it
-    ) -> None:
+        expires: float | None = None,
+        max_bytes: int | None = None,
+    ) -> Declared:
         path = cursor_file(self._existing(exchange), queue)
+        made: Declared = "there" if path.exists() else "made"
         create(path, "cursor")
         with closing(connect(path, synchronous="NORMAL")) as db, sentences(path):
             db.execute("INSERT OR IGNORE INTO binding VALUES (?)", (binding,))
+            if expires is not None or max_bytes is not None:
+                set_limits(db, Limits(expires, lossy=max_bytes is not None))
+        return made
 
     def depth(self, queue: str, *, exchange: str) -> int:
         directory = self._existing(exchange)

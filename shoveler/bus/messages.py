@@ -140,6 +140,10 @@ class Consumer(Protocol):
         """Close; what is not acknowledged goes back to the bus. Never raises."""
 
 
+Declared = Literal["made", "there", "other"]
+"""What became of a declaration: the queue is new, was there, or was there with other limits and stays so."""
+
+
 class Topology(Protocol):
     """Declares and inspects exchanges and queues (directories and cursors on the local bus)."""
 
@@ -154,10 +158,14 @@ class Topology(Protocol):
         binding: str = "#",
         single_active: bool = False,
         expires: float | None = None,
-    ) -> None:
+        max_bytes: int | None = None,
+    ) -> Declared:
         """A durable queue with ``x-overflow=reject-publish``, bound to the exchange; an existing one is used as is.
 
-        `expires`: seconds without a consumer after which the broker removes it (the local bus keeps it)."""
+        `expires`: seconds without a consumer after which the bus removes it. With `max_bytes` it is *lossy*: when it is
+        full, the oldest messages are dropped, so that a reader that is away never stops the publishers (the local bus,
+        which is capped as a whole, drops them when that is full). An existing queue with other limits is made anew if
+        it is empty and nobody reads from it."""
 
     def depth(self, queue: str, *, exchange: str) -> int:
         """Messages ready in the queue (behind the cursor on the local bus)."""

@@ -21,6 +21,8 @@ from shoveler.bus import (
 if TYPE_CHECKING:
     from conftest import Bus
 
+    from shoveler.bus import Incoming
+
 
 def message(number: int, routing_key: str = "", **headers: str | int) -> Outgoing:
     return Outgoing(b"body %d" % number, f"SPOOL:{number}", routing_key, headers)
@@ -390,3 +392,79 @@ def test_a_killed_subscriber_keeps_nobody_waiting(bus: Bus) -> None:
     bus.topology().delete_queue(bus.queue, exchange=bus.exchange)
     publisher = bus.publisher()
     bus.until(lambda: bus.publish(publisher, [Outgoing(b"", "a", "ask")]) == ["returned"])
+
+
+# -- limits of a queue -----------------------------------------------------------------------------------------------
+
+
+def test_a_lossy_queue_loses_its_oldest_messages_and_never_stops_the_publisher(bus: Bus) -> None:
+    topology = bus.topology()
+    topology.delete_queue(bus.queue, exchange=bus.exchange)
+    assert topology.declare_queue(bus.queue, exchange=bus.exchange, max_bytes=100_000) == "made"
+    publisher = bus.publisher(max_bytes=200_000)
+    for start in range(0, 2000, 100):
+        batch = [Outgoing(bytes(1000), str(number)) for number in range(start, start + 100)]
+        assert set(bus.publish(publisher, batch)) == {"confirmed"}
+    consumer = bus.consumer()
+    taken: list[Incoming] = []
+    while more := consumer.take(1000, 0.3):
+        consumer.acknowledge(more[-1].delivery)
+        taken += more
+    numbers = [int(one.id or "") for one in taken]
+    assert numbers == list(range(numbers[0], 2000)), "the newest, in order, without a hole"
+    assert 50 <= len(numbers) <= 300
+
+
+def test_a_lossy_queue_takes_nothing_from_another_one(bus: Bus) -> None:
+    topology = bus.topology()
+    topology.declare_queue("lossy" + bus.queue, exchange=bus.exchange, max_bytes=50_000)
+    publisher = bus.publisher(max_bytes=100_000)
+    batch = [Outgoing(bytes(1000), str(number)) for number in range(80)]
+    assert set(bus.publish(publisher, batch)) == {"confirmed"}
+    more = bus.publish(publisher, [Outgoing(bytes(1000), f"more{number}") for number in range(80)])
+    assert len(bus.take_all(bus.consumer(), 80)) == 80, "all that was confirmed before is there"
+    if bus.broker is None:
+        assert "refused" in more, "the file is full because of the queue that may lose nothing"
+
+
+def test_an_existing_queue_gets_other_limits_once_it_is_empty(bus: Bus) -> None:
+    topology = bus.topology()
+    name = "limited" + bus.queue
+    assert topology.declare_queue(name, exchange=bus.exchange, expires=1000, max_bytes=10**6) == "made"
+    assert topology.declare_queue(name, exchange=bus.exchange, expires=1000, max_bytes=10**6) == "there"
+    publisher = bus.publisher()
+    assert bus.publish(publisher, [message(1)]) == ["confirmed"]
+    again = topology.declare_queue(name, exchange=bus.exchange, expires=2000, max_bytes=10**6)
+    assert again == ("other" if bus.broker is not None else "there")
+    assert topology.depth(name, exchange=bus.exchange) == 1, "what waits there stays"
+    consumer = bus.consumer(name)
+    consumer.acknowledge(bus.take_all(consumer, 1)[-1].delivery)
+    if bus.broker is not None:
+        assert topology.declare_queue(name, exchange=bus.exchange, expires=2000, max_bytes=10**6) == "other"
+    consumer.close()
+    bus.until(
+        lambda: topology.declare_queue(name, exchange=bus.exchange, expires=2000, max_bytes=10**6) in ("made", "there")
+    )
+    assert bus.publish(publisher, [message(2)]) == ["confirmed"]
+    assert ids(bus.take_all(bus.consumer(name), 1)) == ids([message(2)]), "it is bound again"
+
+
+def test_a_queue_without_a_reader_expires(bus: Bus) -> None:
+    topology = bus.topology()
+    topology.declare_queue("short" + bus.queue, exchange=bus.exchange, expires=0.5)
+    read = "read" + bus.queue
+    topology.declare_queue(read, exchange=bus.exchange, expires=0.5)
+    consumer = bus.consumer(read)
+    publisher = bus.publisher()
+
+    def is_gone() -> bool:
+        bus.publish(publisher, [message(1)])
+        consumer.take(10, 1.5)  # longer than it may be unused: RabbitMQ takes the question for a use
+        try:
+            topology.depth("short" + bus.queue, exchange=bus.exchange)
+        except BusMissingError:
+            return True
+        return False
+
+    bus.until(is_gone)
+    assert topology.depth(read, exchange=bus.exchange) >= 0, "the one with a reader is not"
