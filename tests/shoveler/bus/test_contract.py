@@ -459,7 +459,8 @@ def test_a_queue_without_a_reader_expires(bus: Bus) -> None:
 
     def is_gone() -> bool:
         bus.publish(publisher, [message(1)])
-        consumer.take(10, 1.5)  # longer than it may be unused: RabbitMQ takes the question for a use
+        consumer.take(10, 0.1)
+        time.sleep(1.5)  # longer than it may be unused: RabbitMQ takes the question for a use
         try:
             topology.depth("short" + bus.queue, exchange=bus.exchange)
         except BusMissingError:
