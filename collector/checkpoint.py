@@ -25,7 +25,7 @@ from typing import Any, Literal, NamedTuple, Protocol
 from collector.seen import Run, SeenChanges, SeenSet
 from shoveler.locks import FileLock
 
-SCHEMA = 2
+SCHEMA = 3
 """Version of the file's layout. A newer file is refused, an older one converted step by step (`_STEPS`)."""
 
 _PAGE_SIZE = 16_384
@@ -50,6 +50,10 @@ _STEPS = {
     1: """
 CREATE TABLE sums (spool TEXT, block INTEGER, sums BLOB NOT NULL, PRIMARY KEY (spool, block)) WITHOUT ROWID;
 ALTER TABLE spool ADD COLUMN floor INTEGER NOT NULL DEFAULT 0;
+""",
+    2: """
+CREATE TABLE sent (stream TEXT PRIMARY KEY, records INTEGER NOT NULL) WITHOUT ROWID;
+ALTER TABLE outbox ADD COLUMN at INTEGER NOT NULL DEFAULT -1;
 """,
 }
 """Layout n → the statements that convert it to n + 1. A new file goes through all steps too."""
@@ -80,6 +84,9 @@ class Chunk(NamedTuple):
     routing_key: str
     ids: Sequence[str]
     body: bytes
+    at: int = -1
+    """How many records of its stream there were before it, ever: a consumer counts by it what was dropped on the way.
+    -1: unknown (an outbox that an older version left)."""
 
 
 class Transaction(NamedTuple):
@@ -109,6 +116,8 @@ class Store(Protocol):
     """Its name in messages to users."""
     next_chunk: int
     """The number of the next outbox row; never reused."""
+    sent: dict[str, int]
+    """Records so far, by stream."""
     position: str | None
     mark: str | None
     directory: Path | None
@@ -132,6 +141,7 @@ class NoCheckpoint:
         self.id = secrets.token_hex(8)
         self.name = "no state"
         self.next_chunk = 1
+        self.sent: dict[str, int] = {}
         self.position: str | None = None
         self.mark: str | None = None
         self._rows: dict[bytes, bytes] = {}
@@ -154,9 +164,15 @@ class NoCheckpoint:
             self._rows.pop(key, None)
         if transaction.chunks:
             self.next_chunk = transaction.chunks[-1].number + 1
+        self.sent |= sent_after(transaction.chunks)
 
     def close(self) -> None:
         """Nothing to close."""
+
+
+def sent_after(chunks: Iterable[Chunk]) -> dict[str, int]:
+    """Records so far by stream, after these chunks."""
+    return {chunk.stream: chunk.at + len(chunk.ids) for chunk in chunks if chunk.at >= 0}
 
 
 class Checkpoint:
@@ -208,6 +224,7 @@ class Checkpoint:
         self.mark: str | None = meta.get("mark")
         highest = db.execute("SELECT seq FROM sqlite_sequence WHERE name = 'outbox'").fetchone()
         self.next_chunk = highest[0] + 1 if highest else 1
+        self.sent: dict[str, int] = dict(db.execute("SELECT stream, records FROM sent"))
 
     def _execute(self, statements: str) -> None:
         """Several statements within the transaction (which `executescript` would end)."""
@@ -233,8 +250,8 @@ class Checkpoint:
 
     def outbox(self) -> list[Chunk]:
         """Records not yet known to be published, oldest first."""
-        rows = self._rows("SELECT number, stream, routing_key, ids, body FROM outbox ORDER BY number")
-        return [Chunk(number, stream, key, ids.split("\n"), body) for number, stream, key, ids, body in rows]
+        rows = self._rows("SELECT number, stream, routing_key, ids, body, at FROM outbox ORDER BY number")
+        return [Chunk(number, stream, key, ids.split("\n"), body, at) for number, stream, key, ids, body, at in rows]
 
     def restore_seen(self, seen: SeenSet) -> None:
         """Fill an empty seen-set."""
@@ -262,6 +279,7 @@ class Checkpoint:
             raise self._unusable(error) from error
         if transaction.chunks:
             self.next_chunk = transaction.chunks[-1].number + 1
+        self.sent |= sent_after(transaction.chunks)
 
     def _write(self, transaction: Transaction) -> None:
         db = self._db
@@ -275,9 +293,10 @@ class Checkpoint:
             self._write_seen(transaction.seen)
         if transaction.chunks:
             db.executemany(
-                "INSERT INTO outbox VALUES (?, ?, ?, ?, ?)",
-                [(c.number, c.stream, c.routing_key, "\n".join(c.ids), c.body) for c in transaction.chunks],
+                "INSERT INTO outbox (number, stream, routing_key, ids, body, at) VALUES (?, ?, ?, ?, ?, ?)",
+                [(c.number, c.stream, c.routing_key, "\n".join(c.ids), c.body, c.at) for c in transaction.chunks],
             )
+            db.executemany("INSERT OR REPLACE INTO sent VALUES (?, ?)", sent_after(transaction.chunks).items())
         if transaction.position is not None:
             db.execute("INSERT OR REPLACE INTO meta VALUES ('position', ?)", (transaction.position,))
         if transaction.mark is not None:

@@ -21,7 +21,7 @@ from __future__ import annotations
 import logging
 import time
 from collections import Counter, deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from operator import itemgetter
 from typing import NamedTuple
@@ -453,7 +453,7 @@ class Cycle:
             ahead.write(records)
             self.counts.records += ahead.kinds
             return Done(Transaction(puts, deletes, seen, (), 0, position), ahead.kept, aside)
-        chunks = list(chunked(records, self._last_chunk + 1)) if records else []
+        chunks = placed(chunked(records, self._last_chunk + 1), self._store.sent) if records else []
         for chunk in chunks:
             self.counts.records[chunk.routing_key.partition(".")[0]] += len(chunk.ids)
         return Done(Transaction(puts, deletes, seen, chunks, 0, position), (), aside)
@@ -617,6 +617,17 @@ def chunked(records: Iterable[Record], number: int) -> Iterator[Chunk]:
         for start, end in _cuts(bodies):
             yield Chunk(number, stream, routing_key, ids[start:end], b"\n".join(bodies[start:end]))
             number += 1
+
+
+def placed(chunks: Iterable[Chunk], sent: Mapping[str, int]) -> list[Chunk]:
+    """The chunks, each with the number of records of its stream before it; `sent`: how many there were so far."""
+    count = dict(sent)
+    found = []
+    for chunk in chunks:
+        at = count.get(chunk.stream, 0)
+        count[chunk.stream] = at + len(chunk.ids)
+        found.append(chunk._replace(at=at))
+    return found
 
 
 def _cuts(bodies: list[bytes]) -> Iterator[tuple[int, int]]:

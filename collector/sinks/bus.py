@@ -2,6 +2,8 @@
 
 Framing ``single`` sends each record as a message (id = record id); ``batch`` sends a chunk as it is: newline-separated
 records of one routing key (id = ``COLLECTOR:NUMBER``). Either way a chunk is safe when all its messages are confirmed.
+The headers of a message name the collector and the stream, and those of a chunk's first message how many records of
+that stream there were before (``at``): a consumer whose queue has dropped some knows how many.
 
 What is in flight stays in memory, in order, until its outcome is known. A lane that loses its bus sends all of it again
 over the next connection: at least once, with the same record ids.
@@ -261,16 +263,17 @@ class BusSink:
             stream = chunk.stream
             name = f"exchange {self._exchanges[stream]}"
             lane = self._lanes[stream] = _Lane(lambda: self._connect(stream), name, self)
+        headers: dict[str, str | int] = {"collector": self._collector_id, "stream": chunk.stream}
+        first = headers if chunk.at < 0 else headers | {"at": chunk.at}
         if self._batch:
             entry = _Open(chunk.number, len(chunk.body), 1)
-            headers = {"collector": self._collector_id}
-            outgoing = Outgoing(chunk.body, f"{self._collector_id}:{chunk.number}", chunk.routing_key, headers, BATCH)
+            outgoing = Outgoing(chunk.body, f"{self._collector_id}:{chunk.number}", chunk.routing_key, first, BATCH)
             lane.add(_Message(outgoing, entry, len(chunk.ids)))
         else:
             entry = _Open(chunk.number, len(chunk.body), len(chunk.ids))
-            headers = {"collector": self._collector_id}
             for record_id, body in zip(chunk.ids, chunk.body.split(b"\n"), strict=True):
-                lane.add(_Message(Outgoing(body, record_id, chunk.routing_key, headers), entry, 1))
+                lane.add(_Message(Outgoing(body, record_id, chunk.routing_key, first), entry, 1))
+                first = headers
         self._open.append(entry)
         self._backlog += entry.size
 
