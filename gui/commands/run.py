@@ -11,9 +11,10 @@ import json
 import os
 import sys
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TypeVar
 
 from gui.campaign.plan import Plan
 from gui.campaign.planfile import parse_plan
@@ -40,9 +41,13 @@ from gui.runner.machine import LOCAL_CLIENTS
 from gui.runner.machine import workspace_options as of_this_machine
 from gui.runner.options import WorkspaceOptions
 from gui.runner.problems import BURST, EVERY, ProblemLines, Purse
+from gui.runner.queues import KEPT, QUEUE_BYTES
 from gui.runner.workspace import Workspace
 from gui.statuspage.publisher import status_page
 from shoveler.service import Address, parse_address
+from shoveler.values.quantities import about_duration, format_size, parse_duration, parse_size
+
+Q = TypeVar("Q", int, float)
 
 
 def add_parsers(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -114,6 +119,18 @@ def add_hub_options(parser: argparse.ArgumentParser) -> None:
         type=int,
         metavar="K",
         help="start K client agents on this machine (default: 2 on a lab, else 0)",
+    )
+    parser.add_argument(
+        "--queue-expires",
+        metavar="TIME",
+        help="the bus removes the queue of records when nobody has taken from it for so long; 0: never "
+        f"(default: as in the settings, or {about_duration(KEPT)})",
+    )
+    parser.add_argument(
+        "--queue-max",
+        metavar="SIZE",
+        help="when the queue of records is larger, its oldest records are dropped, and counted; 0: any size "
+        f"(default: as in the settings, or {format_size(QUEUE_BYTES)})",
     )
     parser.add_argument(
         "--metrics",
@@ -196,6 +213,8 @@ def workspace_options(options: argparse.Namespace) -> WorkspaceOptions:
             max_waiting_each=_limit("--max-waiting-each", options.max_waiting_each, kept.hub.max_waiting_each),
         ),
         metrics=options.metrics or kept.metrics,
+        queue_expires=_quantity("--queue-expires", parse_duration, options.queue_expires, kept.queue_expires),
+        queue_max=_quantity("--queue-max", parse_size, options.queue_max, kept.queue_max),
         bus=options.bus or ("" if options.lab is not None else kept.bus),
         lab=options.lab if options.lab is not None or options.bus else kept.lab,
         lab_must_be_up=options.lab is not None,
@@ -208,6 +227,15 @@ def _limit(option: str, given: int | None, kept: int) -> int:
     if given is not None and given < 0:
         raise CommandError(f"{option}: expected 0 or more, not {given}.")
     return kept if given is None else given
+
+
+def _quantity(option: str, parse: Callable[[object], Q], given: str | None, kept: Q) -> Q:
+    if given is None:
+        return kept
+    try:
+        return parse(given)
+    except ValueError as error:
+        raise CommandError(f"{option}: {error}.") from error
 
 
 @contextlib.asynccontextmanager

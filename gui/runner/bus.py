@@ -19,7 +19,7 @@ from gui.runner.host import Blocking, Problems
 from gui.runner.intake import RecordIntake, StatusIntake, on_loop
 from gui.runner.machine import bus_password
 from gui.runner.options import WorkspaceOptions
-from gui.runner.queues import KEPT, queue_of, remember_queue
+from gui.runner.queues import STATUS_KEPT, STATUS_MAX, queue_of, remember_queue
 from gui.runner.refusal import RunRefusedError
 from gui.store import Store
 from shoveler.bus import BusAddress, parse_bus_address
@@ -63,7 +63,7 @@ class WorkspaceBus:
         exchange = address.exchange or places.records_exchange
         queue = address.queue or await self._blocking(queue_of, self._store, self._options.label)
         if not self._options.forget_queue and not address.queue:
-            await self._blocking(remember_queue, self._store, queue, exchange, url)
+            await self._blocking(remember_queue, self._store, queue, exchange, url, places.status_exchange)
         self.queue = queue
         self._records = self._take_records(address, exchange, queue, records)
         self._statuses = self._take_statuses(address, places.status_exchange, queue, statuses)
@@ -107,7 +107,8 @@ class WorkspaceBus:
             handle=handle,
             changed=self._on_loop(self._records_changed),
             options=self._options.bus_options,
-            keep_queue=KEPT,
+            keep_queue=self._options.queue_expires or None,
+            max_bytes=self._options.queue_max or None,
             watch=watch,
             forget_queue=self._options.forget_queue,
         )
@@ -122,6 +123,8 @@ class WorkspaceBus:
             changed=self._on_loop(self._status_changed),
             options=self._options.bus_options,
             forget_queue=True,
+            keep_queue=STATUS_KEPT,  # a program that was killed leaves it behind
+            max_bytes=STATUS_MAX,
         )
 
     async def stop(self) -> None:
@@ -185,6 +188,13 @@ class WorkspaceBus:
         else:
             self._connected.clear()
         self._problem("error" if state.refused else "warning", "records", state.trouble)
+        other = state.queue == "other"
+        self._problem(
+            "info",
+            "limits of the queue",
+            f"The queue {self.queue} was made with other limits than those of now." if other else "",
+            "They apply from the first start at which it is empty; or delete it: tally queue delete.",
+        )
 
     def _status_changed(self, state: ConsumerState) -> None:
         self.status_state = state

@@ -22,6 +22,7 @@ from shoveler.bus import (
     BusOptions,
     BusRefusedError,
     Consumer,
+    Declared,
     Incoming,
     Outgoing,
     Topology,
@@ -51,6 +52,8 @@ class ConsumerState:
     refused: bool = False
     depths: tuple[int | None, ...] = ()
     """Messages waiting in the watched queues, our own one first; None if unknown."""
+    queue: Declared | None = None
+    """Whether our own queue was there when we connected; None: not connected yet."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,8 +90,10 @@ class BusThread:
         watch: Sequence[Watched] = (),
         forget_queue: bool = False,
         keep_queue: float | None = None,
+        max_bytes: int | None = None,
     ) -> None:
-        """`keep_queue`: seconds without a consumer after which the broker removes the queue; None: it is kept."""
+        """`keep_queue`: seconds without a consumer after which the broker removes the queue; None: it is kept.
+        `max_bytes`: it drops its oldest messages when it is larger; None: it may grow."""
         self.name = name
         self._address = address
         self._exchange = exchange
@@ -99,6 +104,8 @@ class BusThread:
         self._watched = (Watched(queue, exchange), *watch)
         self._forget_queue = forget_queue
         self._keep_seconds = keep_queue
+        self._max_bytes = max_bytes
+        self._declared: Declared | None = None
         self._stopping = threading.Event()
         self._state = ConsumerState()
         self._worked = False
@@ -145,7 +152,9 @@ class BusThread:
     def _connected(self) -> Iterator[tuple[Topology, Consumer]]:
         with contextlib.closing(open_topology(self._address, self._options)) as topology:
             topology.declare_exchange(self._exchange)
-            topology.declare_queue(self._queue, exchange=self._exchange, expires=self._keep_seconds)
+            self._declared = topology.declare_queue(
+                self._queue, exchange=self._exchange, expires=self._keep_seconds, max_bytes=self._max_bytes
+            )
             consumer = open_consumer(
                 self._address, exchange=self._exchange, queue=self._queue, reader=self.name, options=self._options
             )
@@ -160,7 +169,7 @@ class BusThread:
             if now - asked >= DEPTH_SECONDS:
                 depths = tuple(self._depth(topology, watched) for watched in self._watched)
                 asked = now
-            self._put(ConsumerState(connected=True, depths=depths))
+            self._put(ConsumerState(connected=True, depths=depths, queue=self._declared))
             if self._stopping.is_set():
                 if self._forget_queue:
                     topology.delete_queue(self._queue, exchange=self._exchange)

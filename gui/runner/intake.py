@@ -13,6 +13,7 @@ from typing import Any
 
 from gui.campaign.settle import ALIVE, Reader, Taker
 from gui.reconcile import step_of
+from gui.runner.dropped import Dropped, keep_dropped, read_dropped
 from gui.store import LoadResult, Store, batched, split_records
 from shoveler.bus import Incoming
 from shoveler.service import ASK, CollectorStatus, ShovelerStatus, StatusError, StatusMessage, decode_status
@@ -25,10 +26,11 @@ POSITIONS = 2
 
 @dataclass(frozen=True, slots=True)
 class Loaded:
-    """A batch that is in the database now."""
+    """A batch that is in the database now. `dropped`: records that were dropped from the queue before it, or in it."""
 
     result: LoadResult
     t: float
+    dropped: int = 0
 
 
 class RecordIntake:
@@ -37,6 +39,7 @@ class RecordIntake:
     def __init__(self, store: Store, loaded: Callable[[Loaded], None]) -> None:
         self._store = store
         self._loaded = loaded
+        self._dropped: Dropped | None = None
 
     def __call__(self, messages: Sequence[Incoming]) -> None:
         """Store a batch, or raise: then the bus keeps it."""
@@ -44,6 +47,14 @@ class RecordIntake:
             batched(split_records(message.body) for message in messages),
             lambda result, now: self._loaded(Loaded(result, now)),
         )
+        if self._dropped is None:
+            self._dropped = read_dropped(self._store)
+        now = time.time()
+        dropped = self._dropped.take(messages, now)
+        keep_dropped(self._store, self._dropped)  # before the messages are acknowledged
+        if dropped:
+            log.warning("! %d records were dropped from the queue before they could be loaded", dropped)
+            self._loaded(Loaded(LoadResult(), now, dropped))
 
 
 @dataclass(frozen=True, slots=True)

@@ -60,6 +60,8 @@ def workspace_options(
         packets_queue=settings["bus.packets_queue"],
         secrets=Secrets(data),
         settings_file=data / FILE,
+        queue_expires=float(settings.value("bus.queue_expires")),
+        queue_max=int(settings.value("bus.queue_max")),
     )
 
 

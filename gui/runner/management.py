@@ -52,6 +52,17 @@ class Policy:
             return False  # a pattern that only Erlang knows
 
 
+@dataclass(frozen=True, slots=True)
+class Queue:
+    """A queue as the broker knows it, seconds late. None: not told yet."""
+
+    name: str
+    messages: int | None
+    bytes: int | None
+    consumers: int | None
+    arguments: Mapping[str, Any]
+
+
 class Management:
     """Questions to one broker, as the user of its address. `url`: where; empty: the usual port of the broker's host."""
 
@@ -84,6 +95,12 @@ class Management:
         """The arguments that a queue was declared with; None if there is no such queue. Raises ManagementError."""
         row = self._get(f"/api/queues/{self._vhost}/{quote(queue, safe='')}")
         return _table(row.get("arguments")) if row else None
+
+    def queues(self, prefix: str) -> list[Queue]:
+        """The queues whose names begin so, by name. Raises ManagementError."""
+        rows = self._get(f"/api/queues/{self._vhost}").get("rows", [])
+        found = (row for row in rows if str(row.get("name", "")).startswith(prefix))
+        return sorted((_queue(row) for row in found), key=lambda queue: queue.name)
 
     def policies(self) -> list[Policy]:
         """All policies of the virtual host. Raises ManagementError.
@@ -133,6 +150,12 @@ class Management:
 
 def _table(value: Any) -> dict[str, Any]:
     return dict(value) if isinstance(value, dict) else {}
+
+
+def _queue(row: Mapping[str, Any]) -> Queue:
+    counts = [row.get(name) for name in ("messages", "message_bytes", "consumers")]
+    messages, size, consumers = (count if isinstance(count, int) else None for count in counts)
+    return Queue(str(row.get("name", "")), messages, size, consumers, _table(row.get("arguments")))
 
 
 def _policy(row: Mapping[str, Any], *, operator: bool) -> Policy:

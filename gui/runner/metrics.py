@@ -18,6 +18,7 @@ class Measured(Protocol):
     """What is measured: an open workspace."""
 
     hub: Hub
+    dropped: int
 
     @property
     def latest(self) -> RunProgress: ...
@@ -43,6 +44,9 @@ class WorkspaceMetrics:
             registry, "tally_hub_loop_lag_seconds", "The most by which the hub was late since the last scrape."
         )
         self._loaded = Counts(registry, "tally_records_loaded_total", "Records that were taken from the bus.")
+        self._dropped = Counts(
+            registry, "tally_records_dropped_total", "Records that were dropped from the queue before they were loaded."
+        )
         self._queue = Gauges(registry, "tally_records_waiting", "Records that wait in the workspace's queue.")
         self._run = Gauges(registry, "tally_run", "The number of the run under way; 0: none.")
         self._requests = Gauges(registry, "tally_run_requests", "Requests of the running repeat, by state.", ("state",))
@@ -75,6 +79,7 @@ class WorkspaceMetrics:
         self._lines.set(counts.lines)
         self._lag.set(counts.lag)
         self._loaded.set(self._measured.loaded)
+        self._dropped.set(self._measured.dropped)
         if run.queue is not None:
             self._queue.set(run.queue)
         under_way = run.run is not None and run.outcome == "running"

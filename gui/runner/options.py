@@ -8,7 +8,7 @@ from pathlib import Path
 from agent.messages import LabState
 from gui.campaign.settle import quiet_time
 from gui.hub import HubOptions
-from gui.runner.queues import workspace_label
+from gui.runner.queues import KEPT, QUEUE_BYTES, workspace_label
 from gui.runner.secrets import Secrets
 from shoveler.bus import BusOptions
 
@@ -41,6 +41,10 @@ class WorkspaceOptions:
     """Text of the shared key; None: the one in the database, created if there is none."""
     forget_queue: bool = False
     """Remove the queue of records when the workspace is closed: for one that is not used again, as in the demo."""
+    queue_expires: float = KEPT
+    """Seconds without a consumer after which the bus removes the queue of records; 0: never."""
+    queue_max: int = QUEUE_BYTES
+    """Bytes of records in it beyond which the oldest are dropped; 0: it may grow."""
     beside: bool = False
     """If another program has the workspace, only look on: its run is shown, and hub and queue are left to it."""
     metrics: str = ""

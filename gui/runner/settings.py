@@ -25,11 +25,13 @@ from gui.hub.server import DEFAULT_LISTEN, MAX_WAITING, MAX_WAITING_EACH
 from gui.hub.signin.allow import MAX_ENTRY, parse_entry
 from gui.hub.signin.fetch import check_address
 from gui.hub.signin.provider import DEFAULT_SCOPES, GITHUB, GITHUB_ADDRESS, LONGEST_SIGN_IN
+from gui.runner.queues import KEPT, QUEUE_BYTES
 from gui.store import StoreError, parse_database
 from shoveler.bus import BusError, parse_bus_address
 from shoveler.service import Setting, parse_address
 from shoveler.values.addresses import host_port
 from shoveler.values.choices import nearest
+from shoveler.values.quantities import format_duration, format_size
 
 FILE = "settings.toml"
 MAX_BYTES = 2**20
@@ -143,6 +145,20 @@ SETTINGS: tuple[Setting, ...] = (
         check=_name,
     ),
     Setting(
+        "bus.queue_expires",
+        "duration",
+        format_duration(KEPT),
+        "The bus removes a workspace's queue when nobody has taken from it for so long; 0: never.",
+        minimum=0,
+    ),
+    Setting(
+        "bus.queue_max",
+        "size",
+        format_size(QUEUE_BYTES),
+        "When the queue is larger, its oldest records are dropped, and counted; 0: it may fill the broker's disk.",
+        minimum=0,
+    ),
+    Setting(
         "bus.management",
         "text",
         "",
@@ -239,6 +255,10 @@ class MachineSettings:
     def number(self, name: str) -> int:
         """A whole number; only for settings without a mistake."""
         return int(self[name])
+
+    def value(self, name: str) -> Any:
+        """The value that its text means (seconds, bytes); only for settings without a mistake."""
+        return BY_NAME[name].parse(self[name])
 
     def path(self, name: str) -> Path | None:
         """A path; None when none is named."""

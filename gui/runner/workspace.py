@@ -111,6 +111,8 @@ class Workspace:
         self.directory = Directory(store, self.blocking)
         self.foreign = 0
         """Records of others that were loaded since the workspace was opened."""
+        self.dropped = 0
+        """Records that were dropped from our queue before they could be loaded, as noticed since then."""
         self.metrics = ""
         """Where metrics are served; empty: nowhere."""
         self.loaded = 0
@@ -271,6 +273,8 @@ class Workspace:
             packets_exchange=options.packets_exchange,
             packets_queue=options.packets_queue,
             secrets=options.secrets,
+            queue_expires=options.queue_expires,
+            queue_max=options.queue_max,
         )
         await self.bus.move(fresh, lab, self.intake, self.statuses)
         self.options, self.lab = fresh, lab
@@ -404,6 +408,8 @@ class Workspace:
 
     def _loaded(self, loaded: Loaded) -> None:
         result = loaded.result
+        if loaded.dropped:
+            self._records_dropped(loaded.dropped)
         self.foreign += result.foreign
         self.loaded += result.stored + result.repeated + result.foreign + result.other + result.sealed
         self.last_load = loaded.t
@@ -413,6 +419,17 @@ class Workspace:
         if any(repeat != counting for repeat in loaded.result.repeats):
             self.late_scoring.records_came()
         self.progress.touch()
+
+    def _records_dropped(self, count: int) -> None:
+        self.dropped += count
+        self.problems.over("queue")
+        self.problem(
+            "warning",
+            "queue",
+            f"{self.dropped:,} records were dropped from the queue of this workspace before they could be loaded: "
+            "it was full, or had expired, while nobody took from it.",
+            "Requests of that time may be called missing though they were recorded. A larger queue: Settings > Bus.",
+        )
 
     def _status_came(self) -> None:
         self.bus.status_came()

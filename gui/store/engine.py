@@ -120,6 +120,21 @@ class Database:
         self._writer.dispose()
         self._reader.dispose()
 
+    def destroy(self) -> None:
+        """Remove the database: the file, or (PostgreSQL) all our tables in it. It is closed. Raises StoreError."""
+        if not self.is_sqlite:
+            with self.write() as connection:
+                metadata.drop_all(connection)
+                connection.execute(text("DROP TABLE IF EXISTS alembic_version"))
+        self.close()
+        if self.is_sqlite:
+            file = Path(str(self.url.database))
+            try:
+                for suffix in ("", "-wal", "-shm"):
+                    file.with_name(file.name + suffix).unlink(missing_ok=True)
+            except OSError as error:
+                raise StoreUnavailableError(f"{self.shown} cannot be removed: {error.strerror}.") from error
+
     @contextmanager
     def write(self) -> Iterator[Connection]:
         """A transaction that may write; committed at the end, rolled back when the block raises.

@@ -7,7 +7,7 @@ from typing import Any
 
 from shoveler.bus.address import BusAddress
 from shoveler.bus.amqp_link import Link
-from shoveler.bus.messages import BusMissingError, BusRefusedError, Declared
+from shoveler.bus.messages import BusInUseError, BusMissingError, BusRefusedError, Declared
 from shoveler.bus.options import BusOptions
 
 
@@ -69,8 +69,13 @@ class AmqpTopology:
     def is_past(self, queue: str, *, exchange: str, ends: Mapping[str, int]) -> bool:  # noqa: ARG002 - see `ends`
         return False
 
-    def delete_queue(self, queue: str, *, exchange: str) -> None:  # noqa: ARG002 - the local bus needs the exchange
-        self._request("queue_delete", queue=queue)
+    def delete_queue(self, queue: str, *, exchange: str, unused: bool = False) -> None:  # noqa: ARG002 - as above
+        try:
+            self._request("queue_delete", queue=queue, if_unused=unused)
+        except BusRefusedError as error:
+            if not unused or "in use" not in str(error):
+                raise
+            raise BusInUseError(f"a program reads from the queue {queue!r}; stop that one first") from None
 
     def delete_exchange(self, exchange: str) -> None:
         self._request("exchange_delete", exchange=exchange)

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from shoveler.bus.address import BusAddress
 from shoveler.bus.local_files import (
+    BusLock,
     Limits,
     connect,
     create,
@@ -19,7 +20,7 @@ from shoveler.bus.local_files import (
     sentences,
     set_limits,
 )
-from shoveler.bus.messages import BusMissingError, Declared
+from shoveler.bus.messages import BusInUseError, BusMissingError, Declared
 from shoveler.bus.topic import matches
 
 
@@ -80,8 +81,13 @@ class LocalTopology:
         positions = {_named(file, identity): int(seq) for file, identity, seq in rows}
         return all(positions.get(file, 0) >= last for file, last in ends.items())
 
-    def delete_queue(self, queue: str, *, exchange: str) -> None:
+    def delete_queue(self, queue: str, *, exchange: str, unused: bool = False) -> None:
         path = cursor_file(exchange_directory(self._root, exchange), queue)
+        if unused and path.exists():
+            lock = BusLock(path.with_suffix(".cursor.lock"))
+            if not lock.acquire():
+                raise BusInUseError(f"a program reads from the queue {queue!r} ({lock.holder()}); stop that one first")
+            lock.release()
         with sentences(path):
             for suffix in ("", "-wal", "-shm", ".lock"):
                 path.with_name(path.name + suffix).unlink(missing_ok=True)

@@ -177,8 +177,9 @@ class Topology(Protocol):
     def is_past(self, queue: str, *, exchange: str, ends: Mapping[str, int]) -> bool:
         """Whether everything up to `ends` was acknowledged by the reader of this queue."""
 
-    def delete_queue(self, queue: str, *, exchange: str) -> None:
-        """Remove a queue and its messages; no error if it does not exist."""
+    def delete_queue(self, queue: str, *, exchange: str, unused: bool = False) -> None:
+        """Remove a queue and its messages; no error if it does not exist. `unused`: only if nobody reads from it, else
+        raises BusInUseError."""
 
     def delete_exchange(self, exchange: str) -> None:
         """Remove an exchange; no error if it does not exist."""

@@ -102,6 +102,8 @@ class BusSection(Section):
             TextRow("bus.records_exchange", "Records", hint("bus.records_exchange"), words="exchange"),
             TextRow("bus.status_exchange", "Status", hint("bus.status_exchange"), words="exchange"),
             TextRow("bus.packets_queue", "Queue of datagrams", hint("bus.packets_queue"), placeholder="not known"),
+            TextRow("bus.queue_expires", "Queue expires after", hint("bus.queue_expires"), width=NARROW, words="limit"),
+            TextRow("bus.queue_max", "Queue holds at most", hint("bus.queue_max"), width=NARROW, words="limit disk"),
             TextRow(
                 "bus.management",
                 "Management",
