@@ -222,11 +222,15 @@ def _show_all(queues: Sequence[Queue], *, as_json: bool) -> None:
         print(
             printable(
                 f"{queue.name:<{width}}  {'?' if queue.messages is None else format(queue.messages, ','):>11}  "
-                f"{'?' if queue.bytes is None else about_size(queue.bytes):>9}  {'yes' if queue.consumers else 'no':<5}  "
+                f"{_size(queue.bytes):>9}  {'yes' if queue.consumers else 'no':<5}  "
                 f"{about_duration(expires / 1000) if isinstance(expires, int) else 'never':<8}  "
-                f"{about_size(limit) if isinstance(limit, int) else 'none'}"
+                f"{_size(limit, 'none')}"
             )
         )
+
+
+def _size(value: object, unknown: str = "?") -> str:
+    return about_size(value) if isinstance(value, int) else unknown
 
 
 def _show(found: Sequence[_Found], dropped: int, *, as_json: bool) -> None:

@@ -302,8 +302,10 @@ def _policies(management: Management, bound: Mapping[str, list[str]], places: Pl
     for queue in queues:
         own = queue == places.queue
         arguments = management.arguments(queue)
-        if arguments is None:
-            arguments = {"x-overflow": "reject-publish"} if own else {}
+        if own or queue.startswith("tally."):
+            arguments = without_own_limits(arguments or {})
+        elif arguments is None:
+            arguments = {}
         lost, refused = limits(queue, in_force(policies, queue), arguments)
         losing += lost
         refusing += refused
@@ -316,6 +318,11 @@ def _policies(management: Management, bound: Mapping[str, list[str]], places: Pl
         remedy = "Collector and shoveler then wait and keep what they have; make the limit large enough."
         return _check("policies", "warning", text, remedy, tuple(refusing))
     return _check("policies", "ok", f"None on {len(queues)} queue{'s' if len(queues) != 1 else ''}")
+
+
+def without_own_limits(arguments: Mapping[str, Any]) -> dict[str, Any]:
+    """The arguments of a workspace's queue without its cap: it was set on purpose, and what it drops is counted."""
+    return {name: value for name, value in arguments.items() if name != "x-max-length-bytes"}
 
 
 def limits(queue: str, policies: Iterable[Policy], arguments: Mapping[str, Any]) -> tuple[list[str], list[str]]:

@@ -115,6 +115,30 @@ class Preflight:
             text, remedy = state.trouble or "No answer yet.", "Check the broker and its address."
             return _check(item, "failed", text, remedy, fixes=(AGAIN, BUS_SETTINGS))
         text = f"The queue {self._workspace.bus.queue} is bound and consumed."
+        address = self._workspace.bus.address
+        if address is None or address.kind != "amqp" or self._workspace.lab is not None:
+            return _check(item, "ok", text, figure="bound")
+        return self._what_the_queue_costs(item, text)
+
+    def _what_the_queue_costs(self, item: Item, text: str) -> Check:
+        """On a broker that others use: it takes every record, and goes on to do so while nobody reads it."""
+        options, rate = self._workspace.options, self._workspace.loaded_rate()
+        text += " It takes every record that is published there"
+        text += f", {rate:,.1f} a second now." if rate is not None else "."
+        expires, most = about_duration(options.queue_expires), about_size(options.queue_max)
+        limits = [
+            f"is removed after {expires}" if options.queue_expires else "is never removed",
+            f"keeps {most} at most" if options.queue_max else "grows until the broker's disk is full",
+        ]
+        text += f" While nobody takes from it, it {' and '.join(limits)}."
+        fixes = (BUS_SETTINGS,)
+        if not options.queue_expires or not options.queue_max:
+            remedy = "A full disk stops all publishers of the broker: set bus.queue_expires and bus.queue_max."
+            return _check(item, "warning", text, remedy, figure="bound", fixes=fixes)
+        if self._workspace.records_state.queue == "other":
+            text += " The queue was made with other limits, which still apply."
+            remedy = "It is made anew at a start at which it is empty; or delete it: tally queue delete."
+            return _check(item, "warning", text, remedy, figure="bound", fixes=fixes)
         return _check(item, "ok", text, figure="bound")
 
     def _look_at_queue(self, item: Item) -> Check:

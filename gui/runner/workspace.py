@@ -17,6 +17,7 @@ import asyncio
 import contextlib
 import logging
 import time
+from collections import deque
 from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import replace
 from importlib.metadata import version
@@ -63,6 +64,7 @@ log = logging.getLogger("tally.runner")
 
 BUS_PARTS = ("records", "status messages", "locked")
 """Problems with what records come from and go to; they are part of the health that `--metrics` shows."""
+RATE_SECONDS, LEAST_RATE_SECONDS = 60.0, 5.0
 JOINS = "join"
 """The kind of source of the problems of those who are not let in."""
 LOOK_SECONDS = 1.0
@@ -123,6 +125,8 @@ class Workspace:
         self.statuses = StatusIntake(store, on_loop(loop, self._status_came))
         self._elsewhere: RunProgress | None = None
         """The run of the program that has this workspace."""
+        self._opened = time.time()
+        self._loads: deque[tuple[float, int]] = deque()
         self._sweeping: asyncio.TimerHandle | None = None
         self._tasks: list[asyncio.Task[None]] = []
 
@@ -404,6 +408,14 @@ class Workspace:
         self._sweeping = asyncio.get_running_loop().call_later(OLD_SECONDS / 10, self._sweep_joins) if left else None
         self.progress.touch()
 
+    def loaded_rate(self) -> float | None:
+        """Records per second that came from the bus in the last minute; None in the first seconds."""
+        now = time.time()
+        begin = max(self._opened, now - RATE_SECONDS)
+        if now - begin < LEAST_RATE_SECONDS:
+            return None
+        return sum(count for t, count in self._loads if t >= begin) / (now - begin)
+
     # ---- what bus and database tell
 
     def _loaded(self, loaded: Loaded) -> None:
@@ -411,7 +423,11 @@ class Workspace:
         if loaded.dropped:
             self._records_dropped(loaded.dropped)
         self.foreign += result.foreign
-        self.loaded += result.stored + result.repeated + result.foreign + result.other + result.sealed
+        count = result.stored + result.repeated + result.foreign + result.other + result.sealed
+        self.loaded += count
+        self._loads.append((loaded.t, count))
+        while self._loads[0][0] < loaded.t - RATE_SECONDS:
+            self._loads.popleft()
         self.last_load = loaded.t
         for text in loaded.result.problems:
             self.problem("warning", "records", text)

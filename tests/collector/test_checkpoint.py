@@ -51,6 +51,18 @@ def test_everything_of_a_transaction_is_there_after_a_restart(tmp_path: Path) ->
     again.close()
 
 
+def test_the_records_of_each_stream_are_counted_over_restarts(tmp_path: Path) -> None:
+    first = open_checkpoint(tmp_path, "queue")
+    assert first.sent == {}
+    first.commit(Transaction(chunks=[TWO._replace(at=0), ONE._replace(at=0)]))
+    first.commit(Transaction(chunks=[TWO._replace(number=3, at=2)], cleared=2))
+    assert first.sent == {"records": 4, "cache": 1}
+    first.close()
+    again = open_checkpoint(tmp_path, "queue")
+    assert (again.sent, [chunk.at for chunk in again.outbox()]) == ({"records": 4, "cache": 1}, [2])
+    again.close()
+
+
 FIRST_LAYOUT = """
 CREATE TABLE meta (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE state (key BLOB PRIMARY KEY, value BLOB NOT NULL) WITHOUT ROWID;

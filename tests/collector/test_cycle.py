@@ -28,7 +28,7 @@ from collector.checkpoint import (
     open_checkpoint,
 )
 from collector.correlate import Correlator, Record
-from collector.cycle import Cycle, chunked
+from collector.cycle import Cycle, chunked, placed
 from collector.quarantine import Quarantine, quarantine_path
 from collector.sinks.direct import DirectFile
 from collector.sources import Datagram, Reject, Taken
@@ -801,6 +801,17 @@ def test_records_of_one_stream_and_key_share_a_chunk_in_their_order() -> None:
         Chunk(9, "records", "file.atlas", ["4"], b"{4}"),
         Chunk(10, "records", "summary.none", ["5"], b"{5}"),
     ]
+
+
+def test_chunks_know_how_many_records_of_their_stream_were_before() -> None:
+    chunks = [
+        Chunk(1, "records", "k", ["a", "b"], b""),
+        Chunk(2, "cache", "k", ["c"], b""),
+        Chunk(3, "records", "l", ["d"], b""),
+    ]
+    sent = {"records": 10}
+    assert [chunk.at for chunk in placed(chunks, sent)] == [10, 0, 12]
+    assert sent == {"records": 10}, "that is the checkpoint's, and only a commit changes it"
 
 
 def test_chunks_are_bounded_in_records_and_bytes_and_a_huge_record_is_alone() -> None:

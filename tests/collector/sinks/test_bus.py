@@ -123,6 +123,19 @@ def test_batch_framing_sends_the_chunk_as_it_is(broker: Broker, make: Any) -> No
     assert (message.id, message.body, message.content_type) == ("col:7", b'{"a.f"}\n{"b.f"}', "application/x-ndjson")
 
 
+@pytest.mark.parametrize("batch", [False, True])
+def test_the_first_message_of_a_chunk_says_how_many_records_there_were_before(
+    broker: Broker, make: Any, batch: bool
+) -> None:
+    sink = make(batch=batch)
+    sink.send(chunk(7, "a.f", "b.f")._replace(at=40))
+    sink.send(chunk(8, "c.f"))  # from an outbox that an older version left
+    sink.poll(0.0)
+    plain = {"collector": "col", "stream": "records"}
+    first = [plain | {"at": 40}] if batch else [plain | {"at": 40}, plain]
+    assert [message.headers for message in broker["records"].sent] == [*first, plain]
+
+
 def test_a_chunk_is_safe_when_all_of_it_and_all_before_it_is(broker: Broker, make: Any) -> None:
     sink = make()
     records, cache = broker["records"], broker["cache"]

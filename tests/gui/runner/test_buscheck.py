@@ -16,7 +16,7 @@ import pytest
 
 from agent.lab.broker import PrivateBroker
 from gui.hub.certificate import own_identity
-from gui.runner.buscheck import TITLES, Places, check_bus, limits, outcome
+from gui.runner.buscheck import TITLES, Places, check_bus, limits, outcome, without_own_limits
 from gui.runner.checklist import Check, State
 from gui.runner.management import Management, ManagementError, Policy, in_force
 from shoveler.bus import BusOptions, open_topology, parse_bus_address
@@ -202,6 +202,7 @@ def test_which_policy_is_in_force_and_what_it_does() -> None:
         ["q: max-length-bytes 10, overflow reject-publish (policy high)"],
     )
     assert limits("q", [low], {}) == (["q: max-length 5, overflow drop-head (policy low)"], [])
+    assert limits("q", [], without_own_limits({"x-overflow": "drop-head", "x-max-length-bytes": 4})) == ([], [])
     assert limits("q", [], {"x-max-length": 4}) == (["q: max-length 4, overflow drop-head (its own)"], [])
 
 
