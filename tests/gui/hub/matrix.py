@@ -17,7 +17,7 @@ from websockets.exceptions import InvalidStatus
 from agent.messages import MAX_MESSAGE, Goodbye, Heartbeat, Registered, Welcome
 from gui.hub import keys
 from gui.hub.operate import OperatorWelcome, RegisterOperator, decode_to_operator
-from gui.hub.persistence import Hold
+from gui.hub.persistence import Hold, Key
 from tests.gui.hub.conftest import Agent, Place, details, token
 
 IN = "let in"
@@ -110,14 +110,14 @@ def claims(place: Place, **changes: Any) -> str:
     return f"Bearer {jwt.encode(present, key, algorithm=algorithm, headers=head or None)}"
 
 
-def put(place: Place, **changes: Any) -> keys.Key:
+def put(place: Place, **changes: Any) -> Key:
     """A named key for c5."""
     key = replace(keys.new_key(["agent:client"], place.clock.now, sub="c5", kid="site-a"), **changes)
     place.store.put_key(key)
     return key
 
 
-async def by_key(place: Place, key: keys.Key, **changes: Any) -> str:
+async def by_key(place: Place, key: Key, **changes: Any) -> str:
     return await with_token(place, **{"key": key.secret, "kid": key.kid, "sub": "c5", **changes})
 
 
