@@ -84,24 +84,14 @@ def about_size(size: float) -> str:
 
 
 def about_duration(seconds: float) -> str:
-<<<<<<< HEAD
-    """Rounded for reading: ``"12 s"``, ``"4 min"``, ``"2.5 h"``, ``"30 days"``."""
-=======
     """Rounded for reading: ``"12 s"``, ``"4 min"``, ``"2.5 h"``, ``"3 days"``."""
->>>>>>> f8e0682 (The join matrix: 75 ways to join, tried by the tests, in the documents; tests of queues)
     if seconds < 90:
         return f"{seconds:,.0f} s"
     if seconds < 90 * 60:
         return f"{seconds / 60:,.0f} min"
-<<<<<<< HEAD
-    if seconds < 72 * 3600:
-        return f"{seconds / 3600:,.1f} h"
-    return f"{seconds / 86400:,.0f} days"
-=======
     if seconds < 48 * 3600:
         return f"{seconds / 3600:,.1f} h"
     return f"{round(seconds / 86400, 1):,g} days"
->>>>>>> f8e0682 (The join matrix: 75 ways to join, tried by the tests, in the documents; tests of queues)
 
 
 _UNITS = (("TiB", 2**40), ("GiB", 2**30), ("MiB", 2**20), ("KiB", 2**10))
