@@ -75,7 +75,10 @@ def _try(programs: Path, place: Path) -> None:
 
     def said(program: str, *arguments: str) -> str:
         command = [str(programs / program), *arguments]
-        return subprocess.run(command, check=True, capture_output=True, text=True, env=environment).stdout
+        done = subprocess.run(command, check=False, capture_output=True, text=True, env=environment)
+        if done.returncode:
+            raise SystemExit(f"the frozen {program} {' '.join(arguments)} ended with {done.returncode}: {done.stderr}")
+        return done.stdout
 
     if "se01.example.org" not in said("tally-collector", "inspect", str(capture)):
         raise SystemExit("the frozen collector does not decode a datagram")
