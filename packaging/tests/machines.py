@@ -116,7 +116,8 @@ class System:
             spaces = ["--mount", "--uts", "--ipc", "--net", "--pid", "--cgroup"]
             return ["nsenter", "--target", str(self._leader), *spaces, "--"]
         mounts = (
-            'mount --make-rprivate /; mount --bind "$0" "$0"; mount -t proc proc "$0/proc"; mount --rbind /dev "$0/dev"; '
+            'mount --make-rprivate /; mount --bind "$0" "$0"; mount -t proc proc "$0/proc"; '
+            'mount --rbind /dev "$0/dev"; '
             'mount -t tmpfs tmpfs "$0/run"; exec chroot "$0" "$@"'
         )
         return ["unshare", "--mount", "--pid", "--fork", "--kill-child", "--", "sh", "-c", mounts, str(self.root)]

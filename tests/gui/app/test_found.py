@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
@@ -71,7 +72,9 @@ def test_what_pages_have_in_memory_is_found_and_leads_there(in_window) -> None:
         assert live.table.current().name == wanted
 
         view = SimpleNamespace(run=SimpleNamespace(id=7, name="osdf"), outcome="PASS", success="100.00 %")
-        window.runs_seen(window.workspace, [view])
+        workspace: Any = window.workspace
+        seen: Any = [view]
+        window.runs_seen(workspace, seen)
         choose(window, "compare 7", "Compare run 7", "osdf")
         assert window.frame.current_page() == "compare"
         assert part(window, "compare").presenter.b == 7
