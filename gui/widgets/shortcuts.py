@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from PySide6.QtCore import Qt
 from PySide6.QtGui import QAction, QKeySequence
-from PySide6.QtWidgets import QApplication, QFrame, QGridLayout, QHBoxLayout, QLabel, QScrollArea, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QApplication, QFrame, QGridLayout, QHBoxLayout, QScrollArea, QVBoxLayout, QWidget
 
 from gui.widgets.parts import label
 from gui.widgets.sheet import Sheet
@@ -130,10 +130,3 @@ def _group_box(group: KeyGroup) -> QWidget:
         grid.addWidget(chip, number, 1, Qt.AlignmentFlag.AlignRight)
     grid.setColumnStretch(0, 1)
     return box
-
-
-def shown_keys(sheet: QWidget) -> dict[str, str]:
-    """What the sheet says, for tests: the name of each action and its key."""
-    labels = [part for part in sheet.findChildren(QLabel) if part.property("kind") in ("secondary", "key")]
-    texts = [part.text() for part in labels]
-    return dict(zip(texts[::2], texts[1::2], strict=True))

@@ -461,11 +461,6 @@ class CourseDrawing(Drawing):
         self.setAccessibleDescription(f"{count} runs; arrows go from run to run, Enter takes one as the run compared")
         self.update()
 
-    @property
-    def cursor_run(self) -> int | None:
-        """The run that the keyboard is at."""
-        return self._cursor
-
     def _known(self) -> list[Point]:
         return [point for point in self._course.points if point.value is not None] if self._course else []
 

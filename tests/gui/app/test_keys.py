@@ -10,14 +10,14 @@ import pytest
 from PySide6.QtCore import QSettings, Qt
 from PySide6.QtGui import QAction, QGuiApplication, QKeySequence, QShortcut
 from PySide6.QtTest import QTest
-from PySide6.QtWidgets import QApplication, QMenu, QPushButton
+from PySide6.QtWidgets import QApplication, QLabel, QMenu, QPushButton, QWidget
 
 from gui.app import PAGES, make_window
 from gui.app.window import Window
 from gui.models.fleet import FleetServer
 from gui.models.recent import Recent, write_recent
 from gui.widgets.help import NOTHING, HelpSheet, help_of
-from gui.widgets.shortcuts import ShortcutsSheet, key_of, name_of, shown_keys
+from gui.widgets.shortcuts import ShortcutsSheet, key_of, name_of
 from tests.gui.parts import page
 
 Story = Callable[[Window], Awaitable[None]]
@@ -175,6 +175,13 @@ def hostile_names() -> list[str]:
         "n" * 150,
         "&amp; &Ampersand",
     ]
+
+
+def shown_keys(sheet: QWidget) -> dict[str, str]:
+    """What the sheet says: the name of each action and its key."""
+    labels = [part for part in sheet.findChildren(QLabel) if part.property("kind") in ("secondary", "key")]
+    texts = [part.text() for part in labels]
+    return dict(zip(texts[::2], texts[1::2], strict=True))
 
 
 def test_the_keys_that_are_shown_are_those_of_the_actions(in_window) -> None:
