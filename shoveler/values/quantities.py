@@ -89,7 +89,7 @@ def about_duration(seconds: float) -> str:
         return f"{seconds:,.0f} s"
     if seconds < 90 * 60:
         return f"{seconds / 60:,.0f} min"
-    if seconds < 48 * 3600:
+    if seconds < 72 * 3600:
         return f"{seconds / 3600:,.1f} h"
     return f"{round(seconds / 86400, 1):,g} days"
 

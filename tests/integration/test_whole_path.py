@@ -196,7 +196,7 @@ def test_what_cannot_work_gets_one_sentence_and_exit_code_2(place: Path) -> None
 
 def test_a_database_of_a_newer_version_is_refused_and_left_alone(place: Path) -> None:
     file = place / "newer.db"
-    assert tally("key", "list", "--db", str(file)).returncode == 0
+    assert tally("key", "create", "--shared", "--db", str(file)).returncode == 0
     with closing(sqlite3.connect(file)) as database, database:
         database.execute("UPDATE alembic_version SET version_num = '9999'")
     database.close()

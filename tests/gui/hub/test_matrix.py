@@ -11,8 +11,8 @@ from gui.hub.tokens import Reason
 from tests.gui.hub.matrix import CASES, IN, Case, table
 
 PAGE = Path(__file__).parents[3] / "docs" / "hub.md"
-OUTSIDE = {"too_many", "too_many_from_address"}
-"""Reasons of connections that come no further than the door: see `test_entrance`."""
+OUTSIDE = {"too_many", "too_many_from_address", "not_named", "origin", "sign_in"}
+"""Reasons of connections that come no further than the door (`test_entrance`), and of people (`web`, `signin`)."""
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: f"{case.group}: {case.words}")

@@ -33,6 +33,9 @@ class Loading:
 
     def __init__(self) -> None:
         self.batches: list[int] = []
+        self.settings: dict[str, str] = {}
+        self.setting = self.settings.get
+        self.put_setting = self.settings.__setitem__
 
     def load_all(self, batches: Iterable[list[bytes]], loaded: Callable[[LoadResult, float], None]) -> None:
         for bodies in batches:

@@ -254,8 +254,7 @@ def test_nothing_moves_when_the_filter_gets_the_focus(qtbot) -> None:
     before = made.view.geometry()
     made.activateWindow()
     made.focus_filter()
-    QApplication.processEvents()
-    assert made.filter_box.hasFocus()
+    qtbot.waitUntil(made.filter_box.hasFocus)
     assert made.view.geometry() == before
     made.saved_button.setFocus()
     QApplication.processEvents()
