@@ -1,7 +1,8 @@
 """The keys, invitations and holds that a running hub knows: read from the store, and again when they may have changed.
 
-`tally key` and `tally invite` change them in the database while the hub runs. It asks twice a second whether something
-has changed, so that whoever is revoked is gone within a second, and at once when a token is signed with an unknown key.
+`tally key` and `tally invite` change them in the database while the hub runs. It asks four times a second whether
+something has changed, so that whoever is revoked is gone within a second, and at once when a token is signed with an
+unknown key.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from shoveler.service.tasks import start_task
 
 log = logging.getLogger("tally.hub")
 
-REFRESH_SECONDS = 0.4
+REFRESH_SECONDS = 0.25
 RELOAD_SECONDS = 0.5
 
 

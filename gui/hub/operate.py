@@ -140,6 +140,7 @@ class OperatorSession:
         self._spawn = spawn
         self._may_command = "operator" in scopes
         self._under_way = 0
+        self._ending = False
 
     async def run(self, welcome: OperatorWelcome) -> None:
         """Serve the session until it ends."""
@@ -157,7 +158,8 @@ class OperatorSession:
 
     async def close(self, reason: str, *, again: bool, code: int = NORMAL) -> None:
         """End the session with a reason, within `GOODBYE_SECONDS` whatever the other side does; one that is not to come
-        again, within `SHOWN_OUT_SECONDS`."""
+        again, within `SHOWN_OUT_SECONDS`. What it says meanwhile is not taken."""
+        self._ending = True
         with limited(self._websocket, GOODBYE_SECONDS if again else SHOWN_OUT_SECONDS):
             try:
                 await self._websocket.send(encode(Goodbye(reason=reason, again=again)), text=True)
@@ -170,6 +172,8 @@ class OperatorSession:
             await self._websocket.send(encode(message), text=True)
 
     async def _take(self, raw: str | bytes) -> None:
+        if self._ending:
+            return
         try:
             message = decode_from_operator(raw)
             if isinstance(message, RegisterOperator):

@@ -20,10 +20,13 @@ from gui.hub.operate import Answerer, Command, OperatorSession, OperatorWelcome
 from gui.hub.refusals import Refusals
 from gui.hub.roster import public_id
 from gui.hub.session import NORMAL
-from gui.hub.tokens import AdmissionError
+from gui.hub.tokens import AdmissionError, Bearer
 from shoveler.service.tasks import Tasks
 
 log = logging.getLogger("tally.hub")
+
+MAX_OF_KEY = 50
+"""Sessions of operators and observers that one key may have at a time."""
 
 
 class Operators:
@@ -59,11 +62,12 @@ class Operators:
     async def serve(self, websocket: ServerConnection, registration: Registration, details: Operator) -> None:
         """Serve an operator's session from beginning to end."""
         bearer = registration.bearer
-        if not self._keyring.still_allows(bearer):  # since the registration
-            refusal = AdmissionError(403, "revoked", "The key was revoked.")
+        try:
+            self._check(bearer)
+        except AdmissionError as refusal:
             refusal.key = f"{bearer.kid}/{bearer.sub}"
             self._refusals.note(registration.address, refusal)
-            await turn_away(websocket, refusal.text, again=False)
+            await turn_away(websocket, refusal.text, again=refusal.reason == "too_many")
             return
         session = OperatorSession(
             websocket,
@@ -91,6 +95,14 @@ class Operators:
             )
         finally:
             self._live.discard(session)
+
+    def _check(self, bearer: Bearer) -> None:
+        """Raises AdmissionError."""
+        if not self._keyring.still_allows(bearer):  # since the registration
+            raise AdmissionError(403, "revoked", "The key was revoked.")
+        if sum(session.kid == bearer.kid for session in self._live) >= MAX_OF_KEY:
+            text = f"This key has {MAX_OF_KEY} sessions, as many as one may have; use a key for each person."
+            raise AdmissionError(429, "too_many", text)
 
     def __len__(self) -> int:
         return len(self._live)

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import asyncio
 import asyncio.sslproto
+import contextlib
+import ctypes
 import functools
 import logging
 import socket
@@ -67,6 +69,8 @@ ANNOUNCE_SECONDS = 0.1
 STORES = frozenset(("registrations", "keys", "journals"))
 """The parts of `Hub.health` without which nobody can join or is listened to."""
 LAG_BEAT = 0.25
+GIVE_BACK_SECONDS, MANY = 5.0, 100
+"""How often to look, and how many connections must have ended, to give their memory back."""
 OPEN_SECONDS = 10.0
 """How long a peer has for the TLS handshake, and then for its request."""
 STOP_SECONDS = 6.0
@@ -264,6 +268,7 @@ class Hub:
             ("hub watches agents", self._sessions.watch()),
             ("hub reads keys", self._keyring.run()),
             ("hub measures its lag", self._measure()),
+            ("hub gives memory back", self._give_back()),
         ):
             self._tasks.start(work, name)
         log.info("= hub listens on %s", self.address)
@@ -401,6 +406,18 @@ class Hub:
             due = self._loop.time() + LAG_BEAT
             await asyncio.sleep(LAG_BEAT)
             self._lag = max(self._lag, self._loop.time() - due)
+
+    async def _give_back(self) -> None:
+        """The task that gives memory back to the system after many connections have ended: the C library keeps what
+        lies between things that are still in use (measured after 1,000 idle TLS connections: 65 MB)."""
+        most = 0
+        while True:
+            await asyncio.sleep(GIVE_BACK_SECONDS)
+            now = self._entrance.open
+            if most - now >= MANY:
+                await asyncio.to_thread(trim_memory)
+                most = now
+            most = max(most, now)
 
     def send(self, agent_id: str, message: msgspec.Struct) -> bool:
         """Send to an agent, in order; False if it has no session now."""
@@ -598,3 +615,10 @@ def allow_files(wanted: int) -> None:
     most = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
     if soft != resource.RLIM_INFINITY and soft < most:
         resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
+
+
+def trim_memory() -> None:
+    """Give free memory back to the system, where the C library has a function for it (glibc)."""
+    if sys.platform == "linux":
+        with contextlib.suppress(AttributeError):
+            ctypes.CDLL(None).malloc_trim(0)

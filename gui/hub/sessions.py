@@ -168,7 +168,7 @@ class Sessions:
         except AdmissionError as refusal:
             refusal.key = f"{bearer.kid}/{name}"
             self._refusals.note(registration.address, refusal)
-            await turn_away(websocket, refusal.text, again=refusal.reason in ("name", "disconnected"))
+            await turn_away(websocket, refusal.text, again=refusal.reason in ("name", "disconnected", "too_many"))
             return
         agent_id = public_id(kid, name)
         session = AgentSession(
@@ -223,6 +223,8 @@ class Sessions:
         """The key of the session, and that of an agent that was invited. Raises AdmissionError: since the registration,
         another agent may have joined, or somebody decided something."""
         check_name(bearer, name, address, self.holder)
+        if len(self._live) >= MAX_AGENTS and name not in self._by_name:
+            raise AdmissionError(429, "too_many", f"This hub has {MAX_AGENTS:,} agents, as many as it takes.")
         held = self._keyring.held(f"{bearer.kid}/{name}", "disconnect")
         if held is not None:
             raise AdmissionError(403, "disconnected", why_kept_out(held))

@@ -30,8 +30,12 @@ from gui.hub import Hub, HubListener, HubOptions
 from gui.hub.keys import shared_key
 from gui.hub.persistence import AuditEntry, Hold, HoldKind, Issued, JournalBatch, Key, SignIn, Spend
 from gui.hub.signin.provider import SignInOptions
+from gui.store import Store
 from tests.browsers import Browser
+from tests.gui.workspaces import postgres, postgres_server
 from tests.standins import GitHubStandIn, User
+
+__all__ = ["postgres", "postgres_server"]
 
 SHARED = "the shared key of these tests, long enough to be one"
 OFFERED = [Subprotocol(SUBPROTOCOL)]
@@ -257,7 +261,7 @@ class Place:
 
     secret = SHARED
 
-    def __init__(self, hub: Hub, store: MemoryStore, heard: Heard, clock: Clock) -> None:
+    def __init__(self, hub: Hub, store: Any, heard: Heard, clock: Clock) -> None:
         self.hub, self.store, self.heard, self.clock = hub, store, heard, clock
         self.stack = contextlib.AsyncExitStack()
         self.context: ssl.SSLContext | None = None
@@ -330,8 +334,27 @@ def shared_secret() -> str:
     return SHARED
 
 
-def _place(directory: Any) -> Place:
-    store, heard, clock = MemoryStore(), Heard(), Clock()
+class RealStore:
+    """A workspace's store as it is; `broken`, when set, is raised by every call instead."""
+
+    def __init__(self, store: Store) -> None:
+        self.real = store
+        self.broken: Exception | None = None
+        store.put_key(shared_key(time.time(), SHARED))
+
+    def __getattr__(self, name: str) -> Any:
+        method = getattr(self.real, name)
+
+        def call(*arguments: Any, **named: Any) -> Any:
+            if self.broken:
+                raise self.broken
+            return method(*arguments, **named)
+
+        return call
+
+
+def _place(directory: Any, store: Any = None) -> Place:
+    store, heard, clock = store or MemoryStore(), Heard(), Clock()
     options = HubOptions(directory=directory, host="127.0.0.1", port=0, insecure=True, version="test")
     hub = Hub(store, options, listener=heard, clock=clock.wall, monotonic=clock.monotonic)
     return Place(hub, store, heard, clock)
@@ -382,3 +405,19 @@ async def hub(place: Any, trusting: SignInOptions) -> Any:
 def browser(hub: Any) -> Browser:
     """A browser that has not signed in."""
     return Browser(hub)
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def real_store(request: pytest.FixtureRequest, tmp_path: Any) -> Any:
+    """A workspace's store on each kind of database, which knows the shared key."""
+    sqlite = request.param == "sqlite"
+    with Store(tmp_path / "workspace.db" if sqlite else request.getfixturevalue("postgres")) as store:
+        yield RealStore(store)
+
+
+@pytest.fixture
+async def stored_place(tmp_path: Any, real_store: RealStore) -> Any:
+    """A `place` with a real store."""
+    here = _place(tmp_path, real_store)
+    async with here.hub, here.stack:
+        yield here

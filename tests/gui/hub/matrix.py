@@ -10,6 +10,7 @@ import base64
 import json
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
+from secrets import token_hex
 from typing import Any
 
 from websockets.exceptions import InvalidStatus
@@ -101,7 +102,7 @@ def claims(place: Place, **changes: Any) -> str:
 
     now = int(place.clock.now)
     values: dict[str, Any] = {"aud": "xrootd-tally", "sub": "c1", "scope": "agent:client", "iat": now, "exp": now + 300,
-                              "jti": f"jti-{len(place.store.spent)}-{now}"}  # fmt: skip
+                              "jti": token_hex(8)}  # fmt: skip
     head = changes.pop("head", {})
     algorithm = changes.pop("algorithm", "HS256")
     values |= changes

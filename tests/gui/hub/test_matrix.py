@@ -1,4 +1,5 @@
-"""The table of joins in docs/hub.md: each of its rows is tried at a running hub, and the page has just these."""
+"""The table of joins in docs/hub.md: each of its rows is tried at a running hub, on SQLite and on PostgreSQL, and the
+page has just these."""
 
 from __future__ import annotations
 
@@ -16,7 +17,8 @@ OUTSIDE = {"too_many", "too_many_from_address", "not_named", "origin", "sign_in"
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: f"{case.group}: {case.words}")
-async def test_the_answer_is_as_in_the_table(place: Any, case: Case) -> None:
+async def test_the_answer_is_as_in_the_table(stored_place: Any, case: Case) -> None:
+    place = stored_place
     before = place.hub._refusals.counts.copy()
     assert await case.act(place) == case.answer
     counted = place.hub._refusals.counts - before

@@ -293,3 +293,34 @@ async def test_ghosts_leave_the_roster_and_the_feed(place: Any, key: Any) -> Non
     place.clock.advance(FORGET_SECONDS["server"])
     place.hub.check_heartbeats()
     assert place.hub.roster.agents == ()
+
+
+async def test_one_key_has_a_bounded_number_of_sessions(place: Any, key: Any, monkeypatch: Any) -> None:
+    monkeypatch.setattr("gui.hub.operators.MAX_OF_KEY", 2)
+    first = await operator(place, key, "observer")
+    await operator(place, key, "operator")
+    token = place.token(key=key.secret, kid=key.kid, sub="anna", scope="observer")
+    third = Operator(await place.open(f"/operate?client_id={await place.register(token, HELLO)}"))
+    goodbye = await third.hear(Goodbye)
+    assert "This key has 2 sessions" in goodbye.reason
+    assert goodbye.again
+    await first.socket.close()
+    await place.until(lambda: len(place.hub._operators) == 1)
+    await operator(place, key, "observer")
+
+
+async def test_nothing_is_taken_of_an_operator_who_is_being_shown_out(place: Any, key: Any) -> None:
+    asked: list[Command] = []
+
+    async def conductor(command: Command) -> Any:
+        asked.append(command)
+
+    place.hub.conductor = conductor
+    acting = await operator(place, key, "operator")
+    (session,) = place.hub._operators._live
+    session._ending = True  # the Goodbye is on its way
+    await acting.say(Command(id=1, do="abort"))
+    await acting.say(Command(id=2, do="abort"))
+    await place.hub._keyring.revoke(key.kid)
+    assert not (await acting.hear(Goodbye)).again
+    assert asked == []

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import resource
 from typing import Any
 
 import pytest
@@ -9,7 +11,7 @@ import pytest
 from agent.messages import (
     Goodbye,
 )
-from gui.hub import Hub, HubError, HubOptions, public_id
+from gui.hub import Hub, HubError, HubOptions, public_id, server
 
 
 async def test_an_agent_joins_in_two_steps_and_is_welcomed(place: Any) -> None:
@@ -43,3 +45,29 @@ async def test_stopping_the_hub_says_goodbye_and_come_again(mortal_place: Any) -
     await mortal_place.stop()
     assert mortal_place.hub.address == address  # the status bar shows it until the workspace is closed
     assert await agent.hear() == Goodbye(reason="the hub is being stopped", again=True)
+
+
+async def test_memory_is_given_back_when_many_connections_have_ended(place: Any, monkeypatch: Any) -> None:
+    given: list[int] = []
+    monkeypatch.setattr(server, "trim_memory", lambda: given.append(1))
+    monkeypatch.setattr(server, "GIVE_BACK_SECONDS", 0.05)
+    monkeypatch.setattr(server, "MANY", 3)
+    beside = place.hub._tasks.start(place.hub._give_back(), "gives back")
+    agents = [(await place.join(f"c{number}"))[0] for number in range(4)]
+    most = place.hub.counts().connections
+    assert most >= 4
+    await asyncio.sleep(0.2)
+    assert not given
+    for agent in agents:
+        await agent.socket.close()
+    await place.until(lambda: given)
+    beside.cancel()
+
+
+def test_giving_memory_back_and_files_never_fail() -> None:
+    server.trim_memory()
+    before = resource.getrlimit(resource.RLIMIT_NOFILE)
+    server.allow_files(before[0])
+    assert resource.getrlimit(resource.RLIMIT_NOFILE) == before
+    server.allow_files(10**9)
+    assert resource.getrlimit(resource.RLIMIT_NOFILE)[1] == before[1]

@@ -239,3 +239,13 @@ async def test_an_agent_that_waits_for_us_is_not_missing(place: Any) -> None:
     last = 0
     while last < 2 * total:
         last = (await agent.hear()).n
+
+
+async def test_a_hub_takes_a_bounded_number_of_agents(place: Any, monkeypatch: Any) -> None:
+    monkeypatch.setattr("gui.hub.sessions.MAX_AGENTS", 2)
+    await place.join("c1")
+    await place.join("c2")
+    agent = await place.open(f"/agent?client_id={await place.register(place.token(sub='c3'))}")
+    goodbye = await agent.hear()
+    assert (goodbye.reason, goodbye.again) == ("This hub has 2 agents, as many as it takes.", True)
+    await place.join("c2")  # its own session gives way
