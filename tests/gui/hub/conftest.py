@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import itertools
+import shutil
 import ssl
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from secrets import token_hex
 from typing import Any
 
 import pytest
+from sqlalchemy import create_engine, text
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import InvalidStatus
 from websockets.protocol import State
@@ -30,12 +34,12 @@ from gui.hub import Hub, HubListener, HubOptions
 from gui.hub.keys import shared_key
 from gui.hub.persistence import AuditEntry, Hold, HoldKind, Issued, JournalBatch, Key, SignIn, Spend
 from gui.hub.signin.provider import SignInOptions
-from gui.store import Store
+from gui.store import Store, parse_database
 from tests.browsers import Browser
-from tests.gui.workspaces import postgres, postgres_server
+from tests.gui.workspaces import postgres_server
 from tests.standins import GitHubStandIn, User
 
-__all__ = ["postgres", "postgres_server"]
+__all__ = ["postgres_server"]
 
 SHARED = "the shared key of these tests, long enough to be one"
 OFFERED = [Subprotocol(SUBPROTOCOL)]
@@ -407,11 +411,47 @@ def browser(hub: Any) -> Browser:
     return Browser(hub)
 
 
+@pytest.fixture(scope="session")
+def new_workspace(tmp_path_factory: pytest.TempPathFactory) -> Any:
+    """The file of a workspace that was just made, to be copied: making one takes a second."""
+    file = tmp_path_factory.mktemp("workspace") / "new.db"
+    Store(file).close()
+    return file
+
+
+@pytest.fixture(scope="session")
+def new_database(postgres_server: str) -> Any:
+    """A function that returns the address of a new workspace on PostgreSQL, a copy of one that was just made."""
+    engine = create_engine(parse_database(postgres_server), isolation_level="AUTOCOMMIT")
+    address = postgres_server.rpartition("/")[0]
+    numbers = itertools.count()
+
+    def execute(command: str) -> None:
+        with engine.connect() as connection:
+            connection.execute(text(command))
+
+    name = f"hub_{token_hex(4)}"
+    execute(f"CREATE DATABASE {name}")
+    Store(f"{address}/{name}").close()
+
+    def make() -> str:
+        copy = f"{name}_{next(numbers)}"
+        execute(f"CREATE DATABASE {copy} TEMPLATE {name}")
+        return f"{address}/{copy}"
+
+    yield make
+    engine.dispose()
+
+
 @pytest.fixture(params=["sqlite", "postgresql"])
 def real_store(request: pytest.FixtureRequest, tmp_path: Any) -> Any:
     """A workspace's store on each kind of database, which knows the shared key."""
-    sqlite = request.param == "sqlite"
-    with Store(tmp_path / "workspace.db" if sqlite else request.getfixturevalue("postgres")) as store:
+    address = tmp_path / "workspace.db"
+    if request.param == "sqlite":
+        shutil.copy(request.getfixturevalue("new_workspace"), address)
+    else:
+        address = request.getfixturevalue("new_database")()
+    with Store(address) as store:
         yield RealStore(store)
 
 
