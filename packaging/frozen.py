@@ -84,7 +84,7 @@ def _try(programs: Path, place: Path) -> None:
         raise SystemExit("the frozen collector does not decode a datagram")
     said("tally-shoveler", "--help")
     said("tally-agent", "--help")
-    said("tally", "key", "list", "--db", str(place / "self-test.db"))
+    said("tally", "key", "create", "--db", str(place / "self-test.db"))
 
 
 def _refuse_paths(programs: Path) -> None:
