@@ -39,6 +39,8 @@ def build(release: Release, into: Path) -> Path:
         command += ["--distpath", str(place / "dist"), "--workpath", str(place / "work"), str(spec)]
         subprocess.run(command, check=True, env=environment)
         programs = place / "dist" / "xrootd-tally"
+        for compiled in list(programs.rglob("__pycache__")):
+            shutil.rmtree(compiled)  # of this checkout, whose path is in it; PyInstaller has its own
         _try(programs, place)
         _refuse_paths(programs)
         needed = floor(programs)
