@@ -46,6 +46,7 @@ from agent.messages import (
     decode_from_agent,
     encode,
 )
+from tests.ports import free_port
 
 KEY = "the shared key of the tests, long enough"
 DEADLINE = 30.0
@@ -345,12 +346,6 @@ class XrootdServer:
                     break
                 shutil.chown(one, "xrootd")
         return content
-
-
-def free_port() -> int:
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        return int(s.getsockname()[1])
 
 
 @pytest.fixture(scope="module")

@@ -7,7 +7,6 @@ import asyncio
 import json
 import os
 import signal
-import socket
 import sys
 import time
 import urllib.error
@@ -38,6 +37,7 @@ from agent.messages import (
     Workload,
     encode_join_string,
 )
+from tests.ports import free_port
 from tests.promises import within
 
 KEY = "the shared key of the tests, long enough"
@@ -174,9 +174,7 @@ async def test_two_agents_with_one_name_do_not_share_a_journal(hub: Any, tally_a
 
 
 async def test_metrics_and_health(hub: Any, tally_agent: Any, eventually: Any) -> None:
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        where = f"127.0.0.1:{s.getsockname()[1]}"
+    where = f"127.0.0.1:{free_port()}"
 
     def get(page: str) -> str:
         try:

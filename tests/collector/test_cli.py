@@ -23,6 +23,7 @@ import pytest
 
 from collector.cli import main
 from collector.correlate import Correlator
+from tests.ports import free_port
 from tests.promises import within
 from tests.waiting import until
 
@@ -283,12 +284,6 @@ def test_the_documentation_names_every_setting_and_metric() -> None:
 
 
 # ---------------------------------------------------------------- serving
-
-
-def free_port() -> int:
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        return int(s.getsockname()[1])
 
 
 def get(port: int, page: str) -> tuple[int, str]:

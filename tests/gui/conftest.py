@@ -100,6 +100,12 @@ def own_settings(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Non
     theme().set_mode("light")
     yield
     QSettings().clear()
+    from PySide6.QtWidgets import QApplication
+
+    left = QApplication.activeModalWidget()
+    if left is not None:  # it would take mouse and keys from every test that follows
+        left.close()
+        pytest.fail(f"the test leaves a dialog open: {type(left).__name__} “{left.windowTitle()}”")
 
 
 # ---- a desk without a window: presenters are tested without Qt and without a screen

@@ -18,6 +18,7 @@ import pika
 import pytest
 
 from agent.lab.broker import PrivateBroker
+from tests.ports import free_port
 from tests.promises import within
 
 pytestmark = pytest.mark.xrootd
@@ -156,13 +157,6 @@ def test_a_plan_that_is_wrong_is_named_by_its_line(place: Path, more: str, line:
     assert f"{plan}, line {line}" in done.stderr
     assert sentence in done.stderr
     assert "Traceback" not in done.stderr
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 def test_what_cannot_work_gets_one_sentence_and_exit_code_2(place: Path) -> None:

@@ -25,6 +25,7 @@ from shoveler.envelope import decode
 from shoveler.service import with_sockets
 from shoveler.spool.errors import SpoolError
 from shoveler.spool.reader import SpoolReader
+from tests.ports import free_port
 
 
 def eventually(condition, seconds=20.0, what="it"):
@@ -60,9 +61,7 @@ class Supervisor:
         self.held = held
         if not held:
             self.socket.close()
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            self.metrics_port = probe.getsockname()[1]
+        self.metrics_port = free_port()
         listen = [] if held else ["--listen", f"127.0.0.1:{self.target[1]}"]
         self.command = [
             sys.executable, "-m", "shoveler.cli", *listen, "--bus", bus, "--spool", str(self.spool),

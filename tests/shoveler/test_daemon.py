@@ -29,6 +29,7 @@ from shoveler.receiver import Task
 from shoveler.service import ASK, Address, Health, Position, ShovelerStatus, Signals, decode_status
 from shoveler.spool.reader import SpoolReader
 from shoveler.spool.writer import Spool
+from tests.ports import free_port
 from tests.promises import within
 
 pytestmark = pytest.mark.broker
@@ -56,12 +57,6 @@ def start(tmp_path):
     yield make
     for supervisor in started:
         supervisor.close()
-
-
-def free_port(family):
-    with socket.socket(family, socket.SOCK_DGRAM) as probe:
-        probe.bind(("::1" if family == socket.AF_INET6 else "127.0.0.1", 0))
-        return probe.getsockname()[1]
 
 
 def send(supervisor, *datagrams, source=None):
@@ -122,7 +117,7 @@ def test_messages_are_persistent_mandatory_and_have_the_headers(queue, start):
 
 def test_a_message_has_the_form_of_the_osg_shoveler(broker, queue, start):
     """Field by field as the broker has it: read with a plain client, by nothing of ours."""
-    six = free_port(socket.AF_INET6)
+    six = free_port(socket.SOCK_DGRAM, "::1")
     shoveler = start(queue.publish, "--listen", f"[::1]:{six}", held=False).ready()
     sent = [binary(1), binary(2)]
     remotes = [send(shoveler, sent[0])]

@@ -22,6 +22,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from tests.ports import free_port
+
 START_SECONDS = 30.0
 FILLING = 90.0
 """Seconds within which one datagram must have become full."""
@@ -186,7 +188,7 @@ class Server:
     ) -> None:
         self._directory = tempfile.TemporaryDirectory(prefix="tally-judge-", ignore_cleanup_errors=True)
         self.base = Path(self._directory.name)
-        self.port = _free_port()
+        self.port = free_port()
         self.address = f"127.0.0.1:{self.port}"
         config = placed(text, self.base, port=self.port, sink=sink, origin=origin)
         for part in ("data/store", "adm", "cache"):
@@ -289,9 +291,3 @@ def _await_closes(sink: Sink, asked: int, patience: float) -> None:
         if so_far.closes and so_far.read >= asked:
             return
         time.sleep(0.1)
-
-
-def _free_port() -> int:
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        return int(s.getsockname()[1])

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import socket
 import subprocess
 import sys
 import time
@@ -19,6 +18,7 @@ from gui.runner.dropped import Dropped, keep_dropped
 from gui.runner.queues import remember_queue
 from gui.store import Store
 from shoveler.bus import BusMissingError, open_consumer, open_topology, parse_bus_address
+from tests.ports import free_port
 
 
 @pytest.fixture
@@ -124,9 +124,7 @@ def test_a_bus_that_is_away_keeps_the_workspace_unless_its_queue_may_stay(
 @pytest.fixture(scope="module")
 def managed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[PrivateBroker, str]]:
     """A RabbitMQ with its management."""
-    with closing(socket.socket()) as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = int(probe.getsockname()[1])
+    port = free_port()
     broker = PrivateBroker(
         tmp_path_factory.mktemp("managed") / "node",
         die_with_parent=True,

@@ -20,15 +20,10 @@ from gui.runner.buscheck import TITLES, Places, check_bus, limits, outcome, with
 from gui.runner.checklist import Check, State
 from gui.runner.management import Management, ManagementError, Policy, in_force
 from shoveler.bus import BusOptions, open_topology, parse_bus_address
+from tests.ports import free_port
 
 OPTIONS = BusOptions(connect_timeout=10)
 Look = Callable[..., dict[str, Check]]
-
-
-def free_port() -> int:
-    with closing(socket.socket()) as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 @pytest.fixture(scope="module")

@@ -17,7 +17,7 @@ from gui.store import MarkerRow
 from tests.gui.runner.test_lab import STATE, write
 from tests.gui.workspaces import store, world  # noqa: F401 - fixtures
 
-NOW = time.time()
+NOW = 1_760_000_000.0
 
 
 def lab_of(directory: Path, *faults: LabFault) -> LabState:
@@ -27,14 +27,15 @@ def lab_of(directory: Path, *faults: LabFault) -> LabState:
 
 
 async def test_a_fault_of_a_run_is_known_by_what_the_lab_has_said_of_it(make_workspace, world, tmp_path) -> None:  # noqa: F811
+    now = time.time()
     run = world.begin()
-    world.store.add_marker(run, MarkerRow(NOW - 5, "fault", "udp-loss for 60 s (2 % of all)"))
-    world.store.add_marker(run, MarkerRow(NOW - 4.5, "fault", "2 % of all datagrams are lost for 60 s"))
+    world.store.add_marker(run, MarkerRow(now - 5, "fault", "udp-loss for 60 s (2 % of all)"))
+    world.store.add_marker(run, MarkerRow(now - 4.5, "fault", "2 % of all datagrams are lost for 60 s"))
     lab = lab_of(
         tmp_path,
-        LabFault("udp-loss", NOW - 4.5, NOW + 55.5, percent=2.0, text="2 % of all datagrams are lost for 60 s"),
-        LabFault("wire-loss", NOW - 4.5, NOW + 90, "s07", text="by hand"),
-        LabFault("kill-shoveler", NOW - 60, NOW - 1, text="over, whatever stands there"),
+        LabFault("udp-loss", now - 4.5, now + 55.5, percent=2.0, text="2 % of all datagrams are lost for 60 s"),
+        LabFault("wire-loss", now - 4.5, now + 90, "s07", text="by hand"),
+        LabFault("kill-shoveler", now - 60, now - 1, text="over, whatever stands there"),
     )
     workspace = make_workspace(store=world.store, lab=lab)
     one, other = await lasting.lasting_faults(workspace)

@@ -11,6 +11,8 @@ import tempfile
 import time
 from pathlib import Path
 
+from tests.ports import free_port
+
 
 def find_programs() -> Path | None:
     """The directory with initdb and postgres, None when they are not installed."""
@@ -37,9 +39,7 @@ class PrivatePostgres:
             [programs / "initdb", "-D", data, "-U", "tally", "-A", "trust", "--no-sync", "-E", "UTF8", "--locale=C"],
             check=True, stdout=subprocess.DEVNULL, user=self._user, cwd="/",
         )  # fmt: skip
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            self.port = probe.getsockname()[1]
+        self.port = free_port()
         self._process = subprocess.Popen(
             [programs / "postgres", "-D", data, "-p", str(self.port), "-k", directory,
              "-c", f"fsync={'on' if durable else 'off'}",
