@@ -41,6 +41,8 @@ LONG_FSTAT: Final = 30
 DEFAULT_IDENT: Final = 3600
 ETHERNET_MTU: Final = 1500
 LEAST_RBUFF: Final = 2048
+PATHS: Final = frozenset({"files", "io", "iov"})
+"""The events with which a destination gets a d record, with path and user, for each open."""
 
 PathMtu = Callable[[str], int]
 """Host of a destination → MTU of the path there, in bytes."""
@@ -199,7 +201,7 @@ def _records(line: MonitorLine, *, redirector: bool) -> list[Finding]:
         return findings
     events = line.events()
     if not redirector or "fstat" in events:
-        _file_records(line, events, error)
+        _file_records(line, events, findings.append)
     if "user" not in events:
         error(
             "No dest has the event user: accesses cannot be attributed to users.",
@@ -216,7 +218,10 @@ def _records(line: MonitorLine, *, redirector: bool) -> list[Finding]:
     return findings
 
 
-def _file_records(line: MonitorLine, events: set[str], error: Callable[[str, str], None]) -> None:
+def _file_records(line: MonitorLine, events: set[str], report: Callable[[Finding], None]) -> None:
+    def error(what: str, why: str) -> None:
+        report(Finding("error", what, why))
+
     if "fstat" not in events:
         error(
             "No dest has the event fstat: no record of any file access is sent.",
@@ -233,10 +238,29 @@ def _file_records(line: MonitorLine, events: set[str], error: Callable[[str, str
                 "A server without it reports opens and disconnects only. Add xfr to fix that.",
             )
         if "lfn" not in line.fstat_options:
-            error(
-                "lfn is missing: open records have neither the file's name nor its user.",
-                "Names would have to come from the separate d records, which need `files` and are lost separately.",
-            )
+            report(_nameless(line))
+
+
+def _nameless(line: MonitorLine) -> Finding:
+    """Without lfn, names come from the d records, which a destination gets with `files`, `io` or `iov` only."""
+    told: dict[str, set[str]] = {}  # by address: the server merges two dest with the same one
+    for destination in line.destinations:
+        told.setdefault(destination.address, set()).update(destination.events)
+    without = [address for address, events in told.items() if "fstat" in events and not events & PATHS]
+    with_names = [address for address, events in told.items() if "fstat" in events and events & PATHS]
+    if with_names and not without:
+        return Finding(
+            "warning",
+            "lfn is missing: names and users of files come only from separate d records, which are lost separately.",
+            "A file whose d record is lost has neither. With lfn each open record has its own.",
+        )
+    what = "lfn is missing: open records have neither the file's name nor its user."
+    if with_names:
+        them = ", ".join(without)
+        what = f"lfn is missing: the file records that {them} gets have neither the file's name nor its user."
+    return Finding(
+        "error", what, "Names would have to come from separate d records, which need `files` in the same dest."
+    )
 
 
 def _sizes(line: MonitorLine, path_mtu: PathMtu) -> list[Finding]:
@@ -337,7 +361,7 @@ def _destinations(line: MonitorLine) -> list[Finding]:
                 "Tally's does; others count every access twice.",
             )
         )
-    heavy = sorted(events & {"io", "iov", "files"})
+    heavy = sorted(events & PATHS)
     if heavy:
         findings.append(
             Finding(

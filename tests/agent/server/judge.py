@@ -74,21 +74,25 @@ class Judgement:
     read: int = 0
     """Bytes in close records."""
     largest: int = 0
+    nameless: int = 0
+    """Opens without a name, neither their own nor a d record's."""
     log: str = ""
 
     def take(self, datagrams: list[bytes]) -> None:
+        named = {datagram[8:12] for datagram in list(datagrams) if datagram[:1] == b"d"}
         for datagram in list(datagrams):
             if datagram[:1] != b"f":
                 continue
             self.largest = max(self.largest, len(datagram))
             at = 8
             while at + 4 <= len(datagram):
-                kind, _, size = struct.unpack_from(">BBH", datagram, at)
+                kind, flags, size = struct.unpack_from(">BBH", datagram, at)
                 if kind == 0:
                     self.closes += 1
                     self.read += int(struct.unpack_from(">Q", datagram, at + 8)[0])
                 elif kind == 1:
                     self.opens += 1
+                    self.nameless += not flags & 1 and datagram[at + 4 : at + 8] not in named
                 at += max(size, 4)
 
     def words(self, asked: set[str]) -> set[str]:
@@ -101,6 +105,8 @@ class Judgement:
         if "redirects" in asked:
             return made | {"redirects"}
         made.add("closes" if self.closes else "no closes")
+        if asked & {"named", "nameless"}:
+            made.add("named" if self.opens and not self.nameless else "nameless")
         if asked & {"counted", "not counted"}:
             made.add("counted" if self.read == self.asked else "not counted")
         for word in asked:

@@ -38,7 +38,7 @@ def test_the_recommended_line_has_no_findings() -> None:
     ("change", "expected"),
     [
         ((" xfr 3", ""), "error: xfr is missing: close records will never be sent"),
-        ((" lfn", ""), "error: lfn is missing"),
+        ((" lfn", ""), "error: lfn is missing: open records have neither"),
         (("fstat 10s lfn ops ssq xfr 3 ", ""), "error: The option fstat is missing"),
         (("fstat 10s", "fstat 0"), "error: fstat 0 turns the file records off"),
         (("dest fstat info user", "dest fstat info"), "error: No dest has the event user"),
@@ -68,6 +68,30 @@ def test_each_fault_has_its_finding(change: tuple[str, str], expected: str) -> N
     assert change[0] in GOOD
     found = findings(GOOD.replace(*change))
     assert any(finding.startswith(expected) for finding in found), found
+
+
+@pytest.mark.parametrize("event", ["files", "io", "iov"])
+def test_without_lfn_names_come_with_the_old_stream(event: str) -> None:
+    found = findings(GOOD.replace(" lfn", "").replace("fstat info", f"{event} fstat info"))
+    assert not [f for f in found if f.startswith("error")], found
+    assert any(f.startswith("warning: lfn is missing: names and users of files come only from separate") for f in found)
+
+
+@pytest.mark.parametrize(
+    ("dests", "expected"),
+    [
+        # names go where `files` is, and only there
+        ("dest fstat user a.org:1 dest files b.org:1", "error: lfn is missing: open records have neither"),
+        ("dest fstat files user a.org:1 dest fstat b.org:1", "error: lfn is missing: the file records that b.org:1"),
+        ("dest fstat user a.org:1 dest files a.org:1", "warning: lfn is missing"),
+        ("dest fstat files user a.org:1 dest fstat io b.org:1", "warning: lfn is missing"),
+        ("dest fstat files user a.org:1 dest redir b.org:1", "warning: lfn is missing"),
+    ],
+)
+def test_names_without_lfn_go_to_one_destination(dests: str, expected: str) -> None:
+    found = findings(GOOD.replace(" lfn", "").replace("dest fstat info user mon.example.org:9930", dests))
+    (said,) = [f for f in found if "lfn" in f]
+    assert said.startswith(expected)
 
 
 @pytest.mark.parametrize(
