@@ -228,6 +228,7 @@ class Evidence:
             queued=queued,
             returned=sum(counts.returned for counts in last.senders.values()),
             oversize=_oversize(told),
+            taken=max(0, _upto(last) - _upto(told[0])),
         )
 
     def _unseen(self, told: Sequence[ShovelerStatus]) -> tuple[list[Loss], Waiting | None]:
@@ -421,11 +422,16 @@ def _oversize(told: Sequence[ShovelerStatus]) -> dict[str, float]:
 def _arrival(told: Sequence[ShovelerStatus], wanted: Range) -> Span:
     """When the datagrams with these numbers arrived: between the last message without the first of them and the first
     message with the last of them."""
-    upto = [max((p.received_upto for p in status.positions.values()), default=0) for status in told]
+    upto = [_upto(status) for status in told]
     before = bisect_left(upto, wanted[0]) - 1
     after = bisect_left(upto, wanted[1])
     begin = told[before].t if before >= 0 else told[0].t - STALE
     return Span(begin, told[min(after, len(told) - 1)].t)
+
+
+def _upto(status: ShovelerStatus) -> int:
+    """The newest number that it had given to a datagram."""
+    return max((p.received_upto for p in status.positions.values()), default=0)
 
 
 def _forgot(old: CollectorStatus, new: CollectorStatus) -> bool:

@@ -129,6 +129,13 @@ class Path:
     returned: int = 0
     oversize: Mapping[str, float] = field(default_factory=dict)
     """By sender, the share of its f-stream datagrams that were too large for one frame; absent: none."""
+    taken: int = 0
+    """Datagrams of all senders between the first and the last status."""
+
+    @property
+    def rate(self) -> float:
+        """Datagrams that came in a second, on average."""
+        return self.taken / max(1.0, self.told.end - self.told.begin)
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,7 +162,8 @@ class Trouble:
 @dataclass(frozen=True, slots=True)
 class Fault:
     """A fault that the run's own plan injected, or a foreign one, and when it was on. `server`: its name; empty: any
-    server. `whose`: of a foreign fault, ``run 4``; empty: the plan's own.
+    server. `whose`: of a foreign fault, ``run 4``; empty: the plan's own. `percent`: of the datagrams that it loses; 0:
+    not known.
 
     A busy lab takes seconds to inject it. `injected`: when the lab reported that; 0: it did not."""
 
@@ -164,6 +172,7 @@ class Fault:
     server: str = ""
     injected: float = 0.0
     whose: str = ""
+    percent: float = 0.0
 
     @property
     def begin(self) -> float:

@@ -96,7 +96,9 @@ def _with_foreign(own: list[Fault], foreign: Sequence[ForeignFault], ended: floa
     for fault in foreign:
         until = fault.until or ended or fault.t + LONGEST
         until = min([until, *(mine.begin for mine in own if mine.do == fault.do)])
-        found.append(Fault(fault.do, Span(fault.t, max(fault.t, until)), fault.server, whose=fault.whose))
+        found.append(
+            Fault(fault.do, Span(fault.t, max(fault.t, until)), fault.server, whose=fault.whose, percent=fault.percent)
+        )
     return found
 
 
@@ -112,7 +114,7 @@ def faults_of(markers: Sequence[MarkerRow]) -> list[Fault]:
         if injected:
             reports.remove(injected)
         span = Span(marker.t, max(marker.t, injected) + said.lasts)
-        faults.append(Fault(said.do, span, said.server, injected))
+        faults.append(Fault(said.do, span, said.server, injected, percent=said.percent))
     return faults
 
 

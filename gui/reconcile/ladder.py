@@ -16,12 +16,15 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Literal, NamedTuple, TypeAlias, cast
 
+from gui.reconcile import odds
 from gui.reconcile.behaviours import sentence
 from gui.reconcile.facts import (
     PACKET_SECOND,
     SLACK,
     Fault,
     Figures,
+    Loss,
+    LossKind,
     LostAt,
     Miss,
     Path,
@@ -87,6 +90,17 @@ _LOSSY: Mapping[str, tuple[LostAt, str]] = {
     "fragment-loss": ("fragmentation", "a fragment was lost between server and shoveler"),
 }
 """The faults that lose datagrams, and at which stage."""
+_BEFORE: Collection[LossKind] = ("kernel", "fragments", "refused", "restart")
+"""Losses of datagrams that then are in no spool."""
+_PLACES: Mapping[LostAt, str] = {
+    "kernel": "dropped at the shoveler's socket",
+    "fragmentation": "one of its fragments lost",
+    "wire": "lost between server and shoveler",
+    "spool": "not in the broker's hands",
+    "queue": "between broker and collector",
+    "collector": "rejected by the collector",
+}
+"""Ways in which a datagram may have gone, for an answer that leaves it open."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -216,7 +230,9 @@ def _fragmented(lost: Lost, size: int) -> Ladder:
     cause = (
         f"a fragment was lost: what it held takes {size:,} bytes, more than the path MTU: {told[0]} never came{told[2]}"
     )
-    certain = lost.known.path is not None and not _lost_around(lost.miss, lost.known)
+    sent = lost.miss.sent
+    others = _planned(sent, lost.known) - {"fragmentation"} if sent is not None else set()
+    certain = lost.known.path is not None and not others and not _lost_around(lost.miss, lost.known)
     return Ladder(
         "fragmentation", cause, certain, _rungs(lost.miss, lost.known, "fragmentation", cause), ladder.datagram
     )
@@ -241,10 +257,9 @@ def _find(miss: Miss, known: Known) -> _Found:
         waiting = _of_waiting(miss, known)
         if waiting is not None and waiting.certain:
             return waiting
-        # On a bus with other traffic a datagram or two are always in transit: that it is among them is a weak guess.
         rules = (
             _of_amnesia(miss, known),
-            _of_tail(miss, known),
+            _of_tail(miss, known, waiting),
             _of_outage(miss, known),
             waiting,
             _of_silence(miss, known),
@@ -409,7 +424,8 @@ def _of_end(miss: Miss, process: Process, known: Known) -> _Found | None:
     if ended < miss.done - SLACK or not _nothing_since(process, miss.done):
         return None
     # A running server would have sent the close within its interval; one that was restarted sooner cannot have sent it.
-    proven = ended <= miss.done + miss.delay + SLACK and not _lost_around(miss, known)
+    lost = _lost_around(miss, known) or _lost_before(miss, known)
+    proven = ended <= miss.done + miss.delay + SLACK and not lost
     behaviour = sentence("sigterm").rstrip(".")
     return _Found(
         "server", f"the server ended before it had sent the close; a newer process took over: {behaviour}", proven
@@ -433,19 +449,46 @@ def _lost_around(miss: Miss, known: Known) -> bool:
 
 
 def _of_waiting(miss: Miss, known: Known) -> _Found | None:
-    """Datagrams in transit are in order: everything that came after the oldest of them."""
+    """Datagrams in transit are in order: everything that came after the oldest of them. Unless it never came."""
     path, sent = known.path, miss.sent
     if path is None or sent is None or miss.done is None:
         return None
+    alone = not _lost_before(miss, known)
     if path.spooled is not None and sent.end >= path.spooled.since:
         why = "; the broker had no queue for them" if path.returned else ""
         words = f"in the shoveler's spool: {_datagrams(path.spooled.count)} taken and not confirmed by the broker{why}"
         told = path.spooled.since <= miss.done and sent.end <= path.told.end
-        return _Found("spool", words, path.spooled.sure and told)
+        return _Found("spool", words, path.spooled.sure and told and alone)
     if path.queued is not None and sent.end >= path.queued.since:
         words = f"between broker and collector: {_datagrams(path.queued.count)} confirmed and not seen"
-        return _Found("queue", words, path.queued.sure and miss.done >= path.queued.since)
+        return _Found("queue", words, path.queued.sure and miss.done >= path.queued.since and alone)
     return None
+
+
+def _lost_before(miss: Miss, known: Known) -> bool:
+    """Whether the close may have been lost before the shoveler had it: datagrams were then, or the plan lost some."""
+    sent, path = miss.sent, known.path
+    if sent is None:
+        return False
+    sender = known.process.sender if known.process is not None else ""
+    counted = any(
+        loss.kind in _BEFORE and loss.span.meets(sent) and loss.sender in ("", sender)
+        for loss in (path.losses if path is not None else ())
+    )
+    return counted or bool(_planned(sent, known)) or bool(_beside(known, sent))
+
+
+def _planned(sent: Span, known: Known) -> set[LostAt]:
+    """In which ways faults lost datagrams of this server then."""
+    return {_LOSSY[f.do][0] for f in known.faults if f.do in _LOSSY and f.befalls(known.name) and f.span.meets(sent)}
+
+
+def _beside(known: Known, sent: Span) -> list[tuple[Taken, SequenceGap]]:
+    """The gaps of this path that are near this time, if they were lost on the wire."""
+    near = Span(sent.begin - NEARBY, sent.end + NEARBY)
+    return [
+        (taken, gap) for (_, gap), taken in known.taken.items() if taken.lost_at == "wire" and gap.window.meets(near)
+    ]
 
 
 def _of_outage(miss: Miss, known: Known) -> _Found | None:
@@ -485,38 +528,91 @@ def _of_amnesia(miss: Miss, known: Known) -> _Found | None:
         if min(login, miss.opened) <= span.end and sent.end >= span.begin:
             what = "its open" if miss.opened <= span.end else "its login"
             proven = min(login, miss.opened) + miss.delay < span.begin and sent.begin > span.end
+            if known.process is not None and _nothing_since(known.process, sent.begin + SLACK):
+                proven = proven and not _lost_before(miss, known)  # its close may have been lost as well
             return _Found("collector", f"the collector had lost its state, and with it {what}", proven)
     return None
 
 
-def _of_tail(miss: Miss, known: Known) -> _Found | None:
-    """When the last datagram of a process is lost, it leaves no gap: nothing comes after it."""
+def _of_tail(miss: Miss, known: Known, waiting: _Found | None) -> _Found | None:
+    """When the last datagram of a process is lost, it leaves no gap: nothing comes after it. So it is while everything
+    waits, too: of the ways in which it may have gone, the one that took most datagrams then is the answer.
+    """
     process, path, sent = known.process, known.path, miss.sent
     if process is None or path is None or sent is None or miss.done is None:
         return None
     if not _nothing_since(process, miss.done):
         return None
+    ways = _ways(process, path, sent, known)
+    if not ways:
+        return None
+    if waiting is not None:
+        wait = path.spooled if waiting.lost_at == "spool" else path.queued
+        assert wait is not None
+        ways.append((odds.waiting(wait, path, sent), waiting))
+    outage = _of_outage(miss, known)
+    if outage is not None:
+        ways.append((path.rate * _after_outage(miss, known), outage))
+    ways.sort(key=lambda way: -way[0])
+    (most, found), others = ways[0], [way for way in ways[1:] if way[1].lost_at != ways[0][1].lost_at]
+    if others and others[0][0] * odds.TWICE > most:
+        both = " or ".join(_PLACES[each.lost_at] for each in (found, others[0][1]))
+        return _Found("unknown", f"unknown: {both}: about as many datagrams of then went either way", False)
+    return found
+
+
+def _ways(process: Process, path: Path, sent: Span, known: Known) -> list[tuple[float, _Found]]:
+    """In which ways datagrams of this process were lost then, each with its weight."""
+    last = "nothing of this server came after it, so no gap shows"
+    ways: list[tuple[float, _Found]] = []
     planned = _by_plan(Taken("unknown", "", False), sent, known)
     if planned.lost_at != "unknown":
-        return _Found(planned.lost_at, f"{planned.why}: nothing of this server came after it, so no gap shows", False)
-    losses = [loss for loss in path.losses if loss.span.meets(sent) and loss.sender in ("", process.sender)]
-    if losses:
-        loss = losses[0]
-        words = {
-            "kernel": "dropped by the kernel at the shoveler",
-            "fragments": "a fragment was lost",
-            "refused": f"refused by the shoveler ({loss.words})",
-            "rejected": f"rejected by the collector ({loss.words})",
-            "unseen": "lost between broker and collector, confirmed and never seen",
-            "restart": "read by the shoveler, which was started anew before it had written it down",
-        }[loss.kind]
-        return _Found(PLACE[loss.kind], f"{words}: nothing of this server came after it, so no gap shows", False)
-    near = Span(sent.begin - NEARBY, sent.end + NEARBY)
-    lost_there = any(taken.lost_at == "wire" and gap.window.meets(near) for (_, gap), taken in known.taken.items())
-    if lost_there:
+        mine = [f for f in known.faults if f.do in _LOSSY and f.befalls(known.name)]
+        ways.append((odds.planned(mine, path, sent), _Found(planned.lost_at, f"{planned.why}: {last}", False)))
+    for loss in path.losses:
+        if loss.span.meets(sent) and loss.sender in ("", process.sender) and not _of_others(loss, known):
+            words = {
+                "kernel": "dropped by the kernel at the shoveler",
+                "fragments": "a fragment was lost",
+                "refused": f"refused by the shoveler ({loss.words})",
+                "rejected": f"rejected by the collector ({loss.words})",
+                "unseen": "lost between broker and collector, confirmed and never seen",
+                "restart": "read by the shoveler, which was started anew before it had written it down",
+            }[loss.kind]
+            weight = odds.lost(loss, path, sent, known.figures.received)
+            ways.append((weight, _Found(PLACE[loss.kind], f"{words}: {last}", False)))
+    beside = _beside(known, sent)
+    if beside and planned.lost_at != "wire":
+        lasting = sent.end - sent.begin
+        weight = sum(gap.missing for _, gap in beside) * lasting / (lasting + 2 * NEARBY)
         words = "lost between server and shoveler, as others were then: nothing of this server came after it"
-        return _Found("wire", words, False)
-    return None
+        ways.append((weight, _Found("wire", words, False)))
+    return _strongest(ways)
+
+
+def _of_others(loss: Loss, known: Known) -> bool:
+    """Whether the plan inflicted this loss then, on other servers only."""
+    plans = [
+        f for f in known.faults if f.do in _LOSSY and _LOSSY[f.do][0] == PLACE[loss.kind] and f.span.meets(loss.span)
+    ]
+    return bool(plans) and not any(fault.befalls(known.name) for fault in plans)
+
+
+def _strongest(ways: Sequence[tuple[float, _Found]]) -> list[tuple[float, _Found]]:
+    """Of each stage one: its weights added, with the words of the first, unless a later one is heavier."""
+    stages: dict[LostAt, list[tuple[float, _Found]]] = {}
+    for way in ways:
+        stages.setdefault(way[1].lost_at, []).append(way)
+    return [(sum(w for w, _ in some), max(some, key=lambda way: way[0])[1]) for some in stages.values()]
+
+
+def _after_outage(miss: Miss, known: Known) -> float:
+    """Seconds of the time in which the close was sent for which the plan's outage had kept it."""
+    sent, done = miss.sent, miss.done
+    assert sent is not None
+    assert done is not None
+    first = min((f for f in known.faults if f.do in _OUTAGES and f.span.meets(sent)), key=lambda fault: fault.begin)
+    return max(1.0, odds.overlap(Span(first.begin, max(first.begin, first.span.end)), sent))
 
 
 def _of_silence(miss: Miss, known: Known) -> _Found | None:

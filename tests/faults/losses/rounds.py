@@ -83,6 +83,13 @@ def rounds() -> list[Round]:
             known=frozenset({"spool", "queue", "load"}),
         ),
         Round(
+            "collector-away",
+            _fault("wire-loss", at=0, percent=3, seconds=600) + _fault("kill-collector", at=1.5, seconds=600),
+            settle="40s",
+            later=frozenset({"queue", "load"}),
+            known=frozenset({"wire", "queue", "load"}),
+        ),
+        Round(
             "purged",
             deeds=((1, _do("kill-collector", "--for", "9s")), (5, Rig.purge)),
             known=frozenset({"queue"}),

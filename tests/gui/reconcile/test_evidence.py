@@ -135,6 +135,12 @@ def test_each_drop_of_a_socket_counts_once_whoever_uses_it() -> None:
     )  # fmt: skip
 
 
+def test_a_path_says_how_busy_it_was() -> None:
+    told = path(shoveler(0, 100), shoveler(10, 150), shoveler(20, 400))
+    assert (told.taken, told.rate) == (300, 15.0)
+    assert path(shoveler(5, 100)).taken == 0
+
+
 def test_refusals_are_those_of_their_sender() -> None:
     refusals = [Refusal(sender=S2, reason="spool_full", t_from=T, t_to=T + 3, count=9)]
     longer = [Refusal(sender=S2, reason="spool_full", t_from=T, t_to=T + 8, count=20)]

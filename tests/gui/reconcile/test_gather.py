@@ -158,8 +158,8 @@ def test_which_markers_are_faults_of_the_plan() -> None:
         MarkerRow(7.0, "round", "broker-down for 3 s"),
     ]
     assert faults_of(markers) == [
-        Fault("udp-loss", Span(5.0, 35.1), "s03", 5.1),
-        Fault("kill-shoveler", Span(6.0, 6.1), "", 6.1),
+        Fault("udp-loss", Span(5.0, 35.1), "s03", 5.1, percent=2.0),
+        Fault("kill-shoveler", Span(6.0, 6.1), "", 6.1, percent=1.0),
     ]
 
 

@@ -317,3 +317,91 @@ def test_what_may_be_on_its_way_is_guessed_after_what_was_lost_then() -> None:
     assert (found.lost_at, found.certain) == ("queue", False)
     sure = climb(MISS, known(path=replace(purged, spooled=Waiting(2, T - 1)), process=SILENT))
     assert (sure.lost_at, sure.certain) == ("spool", True), "all that came since is in the spool, in order"
+
+
+# ---- of several ways in which the last datagram may have gone
+
+BUSY = replace(PATH, told=Span(T - 100, T + 60), taken=16_000)
+"""A path of 100 datagrams a second."""
+STALLED = replace(BUSY, queued=Waiting(6_100, T - 1, sure=False))
+"""The collector was killed a second before the request, and nothing that came since was seen."""
+
+
+def plan(do: str, percent: float, server: str = "", since: float = -50, until: float = 60) -> Fault:
+    return Fault(do, Span(T + since, T + until), server, percent=percent)
+
+
+@pytest.mark.parametrize(
+    ("path", "faults", "lost_at", "words"),
+    [
+        # killed collector, an earlier loss still on: what waits is more than what the loss takes, or it is open
+        (STALLED, [plan("wire-loss", 10)], "queue", "6,100 datagrams confirmed and not seen"),
+        (STALLED, [plan("udp-loss", 10)], "queue", "confirmed and not seen"),
+        (STALLED, [plan("fragment-loss", 10)], "queue", "confirmed and not seen"),
+        (STALLED, [plan("wire-loss", 50)], "unknown", "unknown: lost between server and shoveler or between broker and collector"),
+        (STALLED, [plan("wire-loss", 95)], "wire", "lost between server and shoveler"),
+        (STALLED, [plan("wire-loss", 100)], "wire", "lost between server and shoveler"),
+        (STALLED, [plan("wire-loss", 95, "s02")], "queue", "confirmed and not seen"),
+        (STALLED, [plan("wire-loss", 95, until=-20)], "queue", "confirmed and not seen"),
+        (STALLED, [plan("wire-loss", 0)], "unknown", "about as many datagrams of then"),
+        # it stopped some time after the request: then the loss weighs more
+        (replace(BUSY, queued=Waiting(5_500, T + 5, sure=False)), [plan("wire-loss", 10)], "queue", "5,500"),
+        (replace(BUSY, queued=Waiting(5_200, T + 8, sure=False)), [plan("wire-loss", 30)], "wire", "nothing of this server"),
+        # the same in the spool
+        (replace(BUSY, spooled=Waiting(6_100, T - 1, sure=False)), [plan("wire-loss", 10)], "spool", "6,100 datagrams taken"),
+        (replace(BUSY, spooled=Waiting(6_100, T - 1)), [plan("wire-loss", 10)], "spool", "6,100 datagrams taken"),
+        # counted drops beside it
+        (replace(STALLED, losses=(Loss("kernel", Span(T, T + 2), 20),)), [], "queue", "6,100"),
+        (replace(STALLED, losses=(Loss("kernel", Span(T - 1, T + 8), 9_000),)), [], "kernel", "dropped by the kernel"),
+        (replace(STALLED, losses=(Loss("restart", Span(T - 1, T + 8), None),)), [], "queue", "6,100"),
+        # several losses: the largest, not the first
+        (replace(BUSY, losses=(Loss("kernel", Span(T, T + 1), 1), Loss("unseen", Span(T - 1, T + 8), 700))), [], "queue", "never seen"),
+        (replace(BUSY, losses=(Loss("kernel", Span(T, T + 1), 500), Loss("unseen", Span(T - 1, T + 8), 700))), [], "unknown", "dropped at the shoveler's socket"),
+        # those that the plan inflicted on others do not count
+        (replace(STALLED, losses=(Loss("kernel", Span(T, T + 5), 9_000),)), [plan("udp-loss", 90, "s02")], "queue", "6,100"),
+        # the broker goes away, and an earlier loss is still on
+        (replace(BUSY, told=Span(T - 100, T - 1)), [plan("wire-loss", 10), plan("broker-down", 0, since=-2)], "spool", "kept the broker away"),
+        (replace(BUSY, told=Span(T - 100, T - 1)), [plan("wire-loss", 95), plan("broker-down", 0, since=-2)], "wire", "nothing of this server"),
+    ],
+)  # fmt: skip
+def test_what_took_most_of_that_time_took_it(path: Path, faults: list[Fault], lost_at: str, words: str) -> None:
+    found = climb(MISS, known(process=SILENT, path=path, faults=tuple(faults), name="s01"))
+    assert (found.lost_at, found.certain) == (lost_at, False), found.cause
+    assert words in found.cause
+
+
+def test_nothing_that_waits_is_certain_while_datagrams_are_lost_before_the_shoveler() -> None:
+    sure = replace(BUSY, queued=Waiting(6_100, T - 1))
+    assert climb(MISS, known(process=SILENT, path=sure)).certain
+    for path, faults in (
+        (sure, (plan("wire-loss", 2),)),
+        (sure, (plan("udp-loss", 2),)),
+        (replace(sure, losses=(Loss("kernel", Span(T, T + 1), 1),)), ()),
+        (replace(sure, losses=(Loss("restart", Span(T, T + 1), None),)), ()),
+    ):
+        found = climb(MISS, known(process=SILENT, path=path, faults=faults, name="s01"))
+        assert (found.lost_at, found.certain) == ("queue", False)
+    others = (plan("wire-loss", 90, "s02"), plan("wire-loss", 90, until=-20))
+    assert climb(MISS, known(process=SILENT, path=sure, faults=others, name="s01")).certain
+    elsewhere = known(replace(CLOSE_GAP, begin=T - 40, end=T - 30), process=SILENT, path=sure)
+    assert not climb(MISS, elsewhere).certain, "others of this path were lost on the wire within a minute"
+
+
+def test_a_server_that_was_killed_while_datagrams_were_lost_may_have_sent_it() -> None:
+    ended = replace(SILENT, ended=T + 3)
+    assert climb(MISS, known(process=ended)).certain
+    assert not climb(MISS, known(process=ended, faults=(plan("wire-loss", 5),))).certain
+
+
+def test_a_fragmented_datagram_is_not_certain_while_whole_ones_are_lost() -> None:
+    facts = known(CLOSE_GAP, path=replace(PATH, oversize={SENDER: 0.2}))
+    for do, certain in (("fragment-loss", True), ("wire-loss", False)):
+        (ladder, *_) = lost(replace(facts, faults=(plan(do, 5),)), 30).values()
+        assert (ladder.lost_at, ladder.certain) == ("fragmentation", certain)
+
+
+def test_a_state_that_was_lost_is_not_certain_where_the_close_may_have_been_lost_as_well() -> None:
+    for process, certain in ((PROCESS, True), (SILENT, False)):
+        facts = known(process=process, faults=(plan("wire-loss", 5, since=-2),), amnesia=(Span(T - 8, T - 3),))
+        found = climb(FORGOTTEN, facts)
+        assert (found.lost_at, found.certain) == ("collector", certain)
