@@ -26,6 +26,7 @@ from PySide6.QtGui import (
 )
 from PySide6.QtWidgets import (
     QApplication,
+    QDialog,
     QFrame,
     QHBoxLayout,
     QLabel,
@@ -535,6 +536,8 @@ class Frame(QMainWindow):
             event.ignore()
             return
         self.remember()
+        for dialog in self.findChildren(QDialog):  # else they would stay, and go on taking mouse and keys
+            dialog.close()
         self.closing.emit()
         event.accept()
 

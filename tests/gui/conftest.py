@@ -100,8 +100,10 @@ def own_settings(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Non
     theme().set_mode("light")
     yield
     QSettings().clear()
+    from PySide6.QtCore import QCoreApplication, QEvent
     from PySide6.QtWidgets import QApplication
 
+    QCoreApplication.sendPostedEvents(None, QEvent.Type.DeferredDelete)
     left = QApplication.activeModalWidget()
     if left is not None:  # it would take mouse and keys from every test that follows
         left.close()

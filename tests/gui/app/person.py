@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
-from PySide6.QtCore import QPoint, QPointF, Qt, QTimer
+from PySide6.QtCore import QCoreApplication, QEvent, QPoint, QPointF, Qt, QTimer
 from PySide6.QtGui import QGuiApplication, QKeySequence, QWheelEvent
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import (
@@ -87,6 +87,7 @@ class Person:
         """Bring a place into view, with the wheel where it is scrolled away. Something in front of it is a defect.
 
         Not QTest.mouseMove: it processes events, and other tasks must not run inside the one of the person."""
+        QCoreApplication.sendPostedEvents(None, QEvent.Type.LayoutRequest)  # what was just shown has its place
         place = widget.rect().center() if place is None else place
         for _ in range(TURNS):
             if widget.visibleRegion().contains(place):
