@@ -111,7 +111,7 @@ async def test_a_program_that_has_ended_gets_no_orders(stage: Any, tmp_path: Pat
             give_order(store, "stop", time.time())
         with (
             _as_another_program(store, there=True),
-            pytest.raises(RunRefusedError, match="has not answered for .* s; nothing was ordered"),
+            pytest.raises(RunRefusedError, match="nothing was ordered"),
         ):
             give_order(store, "stop", time.time(), seconds=0.1)
         assert store.setting(SETTING) == ""
