@@ -80,6 +80,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         from agent.workloads import probe
 
         return probe.main()
+    if arguments == [WORDS["inquiry"]]:
+        from agent.workloads import inquiry
+
+        return inquiry.main()
     try:
         return _carry_out(arguments)
     except KeyboardInterrupt:

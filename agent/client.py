@@ -134,11 +134,12 @@ class ClientRole:
         )
 
     def heartbeat(self) -> Heartbeat:
-        cpu, memory = self._load.measure([pid for work in self._work.values() for pid in work.pool.pids()])
+        used = self._load.measure([pid for work in self._work.values() for pid in work.pool.pids()])
         return Heartbeat(
             t=time.time(),
-            cpu=cpu,
-            memory=memory,
+            cpu=used.cpu,
+            busiest=used.busiest,
+            memory=used.memory,
             requests=self._requests,
             journal=self._journal.id,
             journal_last=self._journal.last,

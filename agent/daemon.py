@@ -13,15 +13,17 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, Literal, Protocol
+from urllib.parse import urlsplit
 
 import msgspec
 
 from agent import connection, keys, owner
 from agent.client import ClientRole
 from agent.journal import Journal
-from agent.messages import CredentialError, Invitation, Name, PersonalKey, Welcome
-from agent.server import ServerRole
+from agent.messages import MAX_SERVERS, PORTS, CredentialError, Invitation, Name, PersonalKey, Welcome
+from agent.server import Beside, ServerRole
 from shoveler.service import (
+    Address,
     ConfigError,
     Counts,
     Gauges,
@@ -36,6 +38,7 @@ from shoveler.service import (
     setup_logging,
 )
 from shoveler.service.tasks import start_task
+from shoveler.values.addresses import host_port
 
 _log = logging.getLogger(__name__)
 
@@ -62,9 +65,11 @@ class AgentSettings(Settings):
     owner = Value("owner", Settings.optional_path)
     pin = Value("pin", Settings.text)
     role = Value("role", Settings.text)
-    server = Value("server", Settings.text)
+    servers: Value[list[str]] = Value("server", Settings.entries)
+    daemons: Value[list[Address]] = Value("daemons", Settings.entries)
+    summaries = Value("summaries", Settings.optional_address)
     state = Value("state", Settings.optional_path)
-    xrootd_config = Value("xrootd_config", Settings.optional_path)
+    xrootd_configs: Value[list[Path]] = Value("xrootd_config", Settings.entries)
 
 
 SCHEMA = Schema(
@@ -128,12 +133,40 @@ SCHEMA = Schema(
             "Allow ws:// without encryption, to a hub on this machine only (or TALLY_INSECURE=1).",
             needs_restart=True,
         ),
-        Setting("server", "text", "", "Role server: root:// URL of the XRootD server beside it.", needs_restart=True),
+        Setting(
+            "server",
+            "list",
+            [],
+            "Role server: root:// URL of an XRootD server beside it. Default: all that run on this machine.",
+            needs_restart=True,
+            metavar="URL",
+        ),
         Setting(
             "xrootd_config",
-            "path",
-            None,
-            "Role server: the XRootD server's configuration file. Default: the one of the running xrootd.",
+            "list",
+            [],
+            "Role server: configuration file of a server, in the order of the servers. Default: that of the running "
+            "xrootd.",
+            items="path",
+            needs_restart=True,
+            metavar="FILE",
+        ),
+        Setting(
+            "daemons",
+            "list",
+            [],
+            "Role server: where a tally-shoveler or tally-collector beside it serves its metrics.",
+            items="address",
+            flags=("--daemon",),
+            needs_restart=True,
+            metavar="HOST:PORT",
+        ),
+        Setting(
+            "summaries",
+            "address",
+            "",
+            "Role server: where its servers send summary reports (xrd.report), for their throughput.",
+            optional=True,
             needs_restart=True,
         ),
         Setting(
@@ -187,6 +220,7 @@ class Agent:
     trust: connection.Trust
     credentials: keys.Credentials
     pin: str
+    beside: list[Beside]
 
 
 def prepare(settings: AgentSettings, invitation: Invitation | None) -> Agent:
@@ -222,7 +256,52 @@ def prepare(settings: AgentSettings, invitation: Invitation | None) -> Agent:
     mine = personal if personal and personal.hub == address.url and personal.role == role else None
     pin = invitation.pin if invitation else settings.pin or (mine.pin if mine else "")
     trust = connection.Trust(address, pin=pin, ca_file=settings.ca_file)
-    return Agent(settings, name, state, address, trust, _credentials(settings, name, role, mine, invitation), pin)
+    credentials = _credentials(settings, name, role, mine, invitation)
+    return Agent(settings, name, state, address, trust, credentials, pin, _beside(settings))
+
+
+def _beside(settings: AgentSettings) -> list[Beside]:
+    """The servers of a server agent, each with its file if that was given."""
+    servers, configs = settings.servers, settings.xrootd_configs
+    if len(servers) > MAX_SERVERS:
+        raise CredentialError(
+            f"One agent stands beside {MAX_SERVERS} servers at most, not {len(servers)}; start another."
+        )
+    for server in servers:
+        if (why := _why_no_server(server)) is not None:
+            raise CredentialError(f"--server {server!r} is no server's address: {why}.")
+    if configs and servers and len(configs) != len(servers):
+        raise CredentialError(
+            f"There are {len(servers)} servers and {len(configs)} configuration files: give one --xrootd-config for "
+            "each --server, in the same order, or none."
+        )
+    urls = [_normal(server) for server in servers]
+    if len(set(urls)) < len(urls):
+        raise CredentialError(f"The server {max(urls, key=urls.count)} is named twice; name each once.")
+    if configs:
+        return [Beside(url, config) for url, config in zip(urls or [""] * len(configs), configs, strict=True)]
+    return [Beside(url) for url in urls]
+
+
+def _normal(server: str) -> str:
+    """With its port, as the hub writes it."""
+    parts = urlsplit(server)
+    return f"{parts.scheme}://{host_port(parts.hostname or '', parts.port or PORTS[parts.scheme])}"
+
+
+def _why_no_server(server: str) -> str | None:
+    try:
+        parts = urlsplit(server)
+        port = parts.port
+    except ValueError as error:
+        return str(error)
+    if parts.scheme not in ("root", "roots") or not parts.hostname:
+        return "it must be root://HOST or root://HOST:PORT"
+    if port == 0:
+        return "0 is no port"
+    if parts.username is not None or parts.path.strip("/") or parts.query or parts.fragment:
+        return "it has a user or a path; root://HOST:PORT is all that is needed"
+    return None
 
 
 def _credentials(
@@ -377,8 +456,9 @@ def _role(agent: Agent) -> tuple[Journal | None, _Role]:
     return None, ServerRole(
         name=agent.name,
         labels=labels,
-        server=agent.settings.server,
-        config=agent.settings.xrootd_config,
+        beside=agent.beside,
+        daemons=agent.settings.daemons,
+        summaries=agent.settings.summaries,
         on_welcome=keeping.welcomed,
     )
 
@@ -406,7 +486,9 @@ _GAUGES = {
     "jobs": "Jobs that this agent has workers for.",
     "journal_last": "Number of the journal's last line.",
     "journal_acknowledged": "Number of the last line that the hub has stored.",
-    "server_answering": "Role server: 1 while the XRootD server answers.",
+    "server_answering": "Role server: 1 while all XRootD servers beside it answer.",
+    "servers": "Role server: XRootD servers beside it.",
+    "servers_answering": "Role server: those that answer.",
 }
 _COUNTS = {
     "requests_total": "Requests done since the agent started.",

@@ -7,8 +7,8 @@ import os
 import platform
 import socket
 import time
-from collections.abc import Iterable
-from typing import Final, Literal
+from collections.abc import Iterable, Sequence
+from typing import Final, Literal, NamedTuple
 
 import psutil
 
@@ -47,6 +47,7 @@ def describe(
     xrootd: str = "",
     curl: str = "",
     server: str = "",
+    servers: Sequence[str] = (),
     journal: str = "",
     journal_last: int = 0,
 ) -> Register:
@@ -62,10 +63,20 @@ def describe(
         xrootd=xrootd[:256],
         curl=curl[:256],
         server=server,
+        servers=list(servers),
         labels=labels,
         journal=journal,
         journal_last=journal_last,
     )
+
+
+class Usage(NamedTuple):
+    """What the agent and its workers use: `cpu` per cent of one core, `memory` bytes, `busiest` the `cpu` of the one
+    process that uses most."""
+
+    cpu: float = 0.0
+    memory: int = 0
+    busiest: float = 0.0
 
 
 class Load:
@@ -75,24 +86,25 @@ class Load:
         self._seconds: dict[int, float] = {}
         """Processor seconds of each process when it was last seen alive."""
         self._at = time.monotonic()
-        self._last = (0.0, 0)
+        self._last = Usage()
         self._used([])
 
-    def measure(self, workers: Iterable[int]) -> tuple[float, int]:
-        """(per cent of one core since the last call, bytes resident now). Called too soon, it returns the same
-        again."""
+    def measure(self, workers: Iterable[int]) -> Usage:
+        """Since the last call; called too soon, it returns the same again."""
         elapsed = time.monotonic() - self._at
         if elapsed < SHORTEST:
             return self._last
         self._at += elapsed
         used, memory = self._used(workers)
-        self._last = (round(100 * used / elapsed, 1), memory)
+        self._last = Usage(
+            round(100 * sum(used) / elapsed, 1), memory, round(100 * max(used, default=0.0) / elapsed, 1)
+        )
         return self._last
 
-    def _used(self, workers: Iterable[int]) -> tuple[float, int]:
-        """Processor seconds since the last call. What a process used between the last call and its end is not
-        counted."""
-        used = 0.0
+    def _used(self, workers: Iterable[int]) -> tuple[list[float], int]:
+        """Processor seconds of each process since the last call, and the memory of all. What a process used between the
+        last call and its end is not counted."""
+        used: list[float] = []
         memory = 0
         seen: dict[int, float] = {}
         for pid in (os.getpid(), *workers):
@@ -103,6 +115,6 @@ class Load:
             except psutil.Error:
                 continue
             seen[pid] = times.user + times.system
-            used += max(0.0, seen[pid] - self._seconds.get(pid, 0.0))
+            used.append(max(0.0, seen[pid] - self._seconds.get(pid, 0.0)))
         self._seconds = seen
         return used, memory

@@ -50,6 +50,9 @@ Url = Annotated[str, Meta(min_length=1, max_length=1024)]
 Tag = Annotated[str, Meta(pattern=r"^[a-z][a-z0-9]{7}\Z")]
 JobId = Annotated[str, Meta(min_length=1, max_length=64, pattern=r"^[0-9]+\.[0-9]+\.[0-9]+\Z")]
 Percent = Annotated[float, Meta(ge=0, le=100_000)]
+Amount = Annotated[float, Meta(ge=0, le=1e18)]
+MAX_SERVERS = 500
+"""How many servers one server agent stands beside."""
 
 
 class Message(Struct, frozen=True, tag_field="type", forbid_unknown_fields=False):
@@ -60,7 +63,8 @@ class Message(Struct, frozen=True, tag_field="type", forbid_unknown_fields=False
 
 
 class Register(Message, frozen=True, tag="register"):
-    """First message on /register: who this agent is. `server` is the root:// URL of the XRootD server beside it."""
+    """First message on /register: who this agent is. `server` is the root:// URL of the first XRootD server beside
+    it."""
 
     role: Literal["client", "server"]
     version: Short
@@ -75,6 +79,8 @@ class Register(Message, frozen=True, tag="register"):
     curl: Short = ""
     """Version of libcurl (role client); empty: it can make no HTTP requests."""
     server: Annotated[str, Meta(max_length=1024)] = ""
+    servers: Annotated[list[Url], Meta(max_length=MAX_SERVERS)] = []
+    """All servers that a server agent stands beside; empty: only `server`, or it does not know yet."""
     labels: Annotated[list[Name], Meta(max_length=32)] = []
     journal: Short = ""
     """Id of the agent's journal; `Welcome.acknowledged` is how much of it the hub has. Empty: no journal."""
@@ -123,6 +129,9 @@ class Heartbeat(Message, frozen=True, tag="heartbeat"):
     t: Time
     cpu: Percent = 0.0
     """Per cent of one core used by the agent and its workers since the last heartbeat."""
+    busiest: Percent = 0.0
+    """The same of that one of these processes that used most: one that nears 100 makes no more requests, however many
+    cores are idle."""
     memory: Count = 0
     requests: Count = 0
     """Requests done since the agent started."""
@@ -440,8 +449,46 @@ class Finding(Struct, frozen=True):
     """The file that contains `line`, empty for the one that xrootd is started with."""
 
 
+class Throughput(Struct, frozen=True):
+    """What a server counts itself, by its answer to a query, or by a summary report that came."""
+
+    received: Amount = 0.0
+    """Bytes per second from its clients, since the report before."""
+    sent: Amount = 0.0
+    seconds: Seconds = 0.0
+    """Over how long; 0: this is the first look, or the server was restarted, so that there is no rate yet."""
+    received_total: Count = 0
+    """Bytes since the server started."""
+    sent_total: Count = 0
+    connections: Count = 0
+    """Open now."""
+    by: Literal["query", "summary"] = "query"
+
+
+class UdpSocket(Struct, frozen=True):
+    """A socket on the agent's machine at which the server's datagrams arrive, as its kernel shows it."""
+
+    address: Short
+    drops: Count = 0
+    """Datagrams that did not fit into its buffer, since it was opened."""
+    waiting: Count = 0
+    """Bytes in its buffer now."""
+
+
+class Daemon(Struct, frozen=True):
+    """A shoveler or collector beside the server, by its own health and metrics."""
+
+    address: Short
+    kind: Literal["", "shoveler", "collector"] = ""
+    """Empty: it said neither."""
+    healthy: bool = False
+    problem: Text = ""
+    """What is wrong, or why it could not be asked."""
+    counts: Annotated[dict[Short, Amount], Meta(max_length=32)] = {}
+
+
 class ServerReport(Message, frozen=True, tag="server_report"):
-    """What a server agent observes beside its XRootD server."""
+    """What a server agent observes beside one of its XRootD servers. An agent beside several sends one for each."""
 
     t: Time
     server: Annotated[str, Meta(max_length=1024)] = ""
@@ -456,6 +503,11 @@ class ServerReport(Message, frozen=True, tag="server_report"):
     """Datagrams that this host's kernel could not send since it booted (send errors of all processes together)."""
     mtu: Count = 0
     """MTU of the interface to the monitoring destination, 0 when unknown."""
+    throughput: Throughput | None = None
+    """None: the server was not asked, or does not say."""
+    sockets: Annotated[list[UdpSocket], Meta(max_length=64)] = []
+    """Those of its monitoring destinations that are on the agent's machine."""
+    daemons: Annotated[list[Daemon], Meta(max_length=16)] = []
 
 
 FromAgent = Register | Heartbeat | Journal | Sample | RepeatReady | RepeatDone | Probed | ServerReport | Notice

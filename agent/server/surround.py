@@ -11,7 +11,9 @@ import ipaddress
 import os
 import shutil
 import socket
-from collections.abc import Iterable, Sequence
+import sys
+from collections import defaultdict
+from collections.abc import AsyncGenerator, Iterable, Mapping, Sequence
 from contextlib import aclosing
 from pathlib import Path
 from typing import Final, NamedTuple
@@ -20,19 +22,25 @@ from urllib.parse import urlsplit
 import psutil
 
 from agent.host import xrootd_client_version
-from agent.messages import Finding, Probe
+from agent.messages import Finding, UdpSocket
 from agent.server.configfile import whole
 from agent.server.lint import ETHERNET_MTU
 from agent.server.monitor import Destination, is_address, unknown
-from agent.workloads.probe import probe
+from agent.workloads.inquiry import COUNTERS, MAX_COUNTERS, Heard, inquire
+from shoveler.service.tasks import finish, start_task
 
 ANSWER_SECONDS: Final = 10.0
+TOGETHER: Final = 16
+"""How many servers are asked at the same time without the XRootD client for Python."""
 IP_MTU: Final = 14  # <linux/in.h>; the socket module does not name it
 IPV6_MTU: Final = 24
 _EXAMPLES: Final = [
     ipaddress.ip_network(net) for net in ("192.0.2.0/24", "198.51.100.0/24", "203.0.113.0/24", "2001:db8::/32")
 ]
 """Addresses for documentation, which nobody has."""
+
+
+IpAddress = ipaddress.IPv4Address | ipaddress.IPv6Address
 
 
 class Running(NamedTuple):
@@ -60,13 +68,18 @@ def running_servers() -> list[Running]:
     return [running for _, running in sorted(found, key=lambda pair: pair[0])]
 
 
-def listens_on(pid: int, port: int) -> bool:
-    """Whether a process accepts TCP connections on a port; False if we may not inspect it."""
+def listeners() -> Mapping[int, set[int]]:
+    """For each TCP port of this machine the ids of the processes that accept connections there, as far as we may see
+    them."""
+    found: dict[int, set[int]] = defaultdict(set)
     try:
-        connections = psutil.Process(pid).net_connections("tcp")
+        connections = psutil.net_connections("tcp")
     except psutil.Error:
-        return False
-    return any(c.status == psutil.CONN_LISTEN and c.laddr.port == port for c in connections)
+        return found
+    for connection in connections:
+        if connection.status == psutil.CONN_LISTEN and connection.pid is not None:
+            found[connection.laddr.port].add(connection.pid)
+    return found
 
 
 def environment(pid: int) -> dict[str, str] | None:
@@ -102,26 +115,43 @@ def _absolute(config: str, process: psutil.Process) -> Path | None:
 # ---------------------------------------------------------------- does it answer
 
 
-class Answer(NamedTuple):
-    """A server's answer: `problem` is one sentence if it did not answer."""
-
-    answering: bool
-    version: str = ""
-    problem: str = ""
-
-
-async def ask(server: str, timeout: float = ANSWER_SECONDS) -> Answer:
-    """Ask a server (root:// URL) for its version: with the XRootD client for Python, with xrdfs, or by connecting."""
+async def ask(servers: Sequence[str], timeout: float = ANSWER_SECONDS) -> AsyncGenerator[Heard, None]:
+    """Ask servers (root:// URLs) for version and counters: with the XRootD client for Python, with xrdfs, or by
+    connecting. One answer for each, as they come; close it if you leave early."""
     if xrootd_client_version():
-        async with aclosing(probe(Probe(0, server, timeout=timeout))) as parts:
-            async for part in parts:
-                return Answer(part.answering, part.xrootd, part.error)
-    if shutil.which("xrdfs"):
-        return await _xrdfs(server, timeout)
-    return await _connect(server, timeout)
+        async with aclosing(inquire(servers, timeout)) as answers:
+            async for heard in answers:
+                yield heard
+        return
+    how = _xrdfs if shutil.which("xrdfs") else _connect
+    at_once = asyncio.Semaphore(TOGETHER)
+
+    async def one(server: str) -> Heard:
+        async with at_once:
+            return await how(server, timeout)
+
+    tasks = [start_task(one(server), f"ask {server}") for server in servers]
+    try:
+        for answer in asyncio.as_completed(tasks):
+            yield await answer
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
 
 
-async def _xrdfs(server: str, timeout: float) -> Answer:
+async def _xrdfs(server: str, timeout: float) -> Heard:
+    code, version, errors = await _query(server, timeout, "config", "version")
+    if code is None:
+        return Heard(server, False, problem=f"{server} did not answer within {timeout:.0f} s.")
+    if code:
+        return Heard(server, False, problem=f"{server} does not answer: {' '.join(errors.split())[:500]}")
+    code, counters, _ = await _query(server, timeout, "stats", COUNTERS)
+    return Heard(server, True, version.strip()[:256], "" if code else counters[:MAX_COUNTERS])
+
+
+async def _query(server: str, timeout: float, *what: str) -> tuple[int | None, str, str]:
+    """Exit code (None: it took too long), output and errors of ``xrdfs HOST query``."""
     host = urlsplit(server).netloc.rpartition("@")[2]
     seconds = str(max(1, round(timeout)))
     patience = {"XRD_CONNECTIONWINDOW": seconds, "XRD_CONNECTIONRETRY": "1", "XRD_REQUESTTIMEOUT": seconds}
@@ -129,8 +159,7 @@ async def _xrdfs(server: str, timeout: float) -> Answer:
         "xrdfs",
         host,
         "query",
-        "config",
-        "version",
+        *what,
         stdin=asyncio.subprocess.DEVNULL,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
@@ -140,26 +169,24 @@ async def _xrdfs(server: str, timeout: float) -> Answer:
         async with asyncio.timeout(timeout + 2):
             output, errors = await process.communicate()
     except TimeoutError:
-        process.kill()
-        await process.wait()
-        return Answer(False, problem=f"{server} did not answer within {timeout:.0f} s.")
-    if process.returncode:
-        said = " ".join(errors.decode("utf-8", "replace").split())[:500]
-        return Answer(False, problem=f"{server} does not answer: {said}")
-    return Answer(True, output.decode("utf-8", "replace").strip()[:256])
+        return None, "", ""
+    finally:
+        if process.returncode is None:
+            process.kill()
+            await finish(process.wait(), "end of xrdfs")
+    return process.returncode, output.decode("utf-8", "replace"), errors.decode("utf-8", "replace")
 
 
-async def _connect(server: str, timeout: float) -> Answer:
+async def _connect(server: str, timeout: float) -> Heard:
     parts = urlsplit(server)
     try:
         async with asyncio.timeout(timeout):
             _, writer = await asyncio.open_connection(parts.hostname, parts.port or 1094)
     except (OSError, TimeoutError) as error:
-        return Answer(False, problem=f"{server} cannot be reached: {error or 'no answer in time'}.")
+        return Heard(server, False, problem=f"{server} cannot be reached: {error or 'no answer in time'}.")
     writer.transport.abort()
-    return Answer(
-        True, problem="Neither the XRootD client for Python nor xrdfs is installed: its version is not known."
-    )
+    unknown = "Neither the XRootD client for Python nor xrdfs is installed: its version is not known."
+    return Heard(server, True, problem=unknown)
 
 
 # ---------------------------------------------------------------- the path of the datagrams
@@ -196,6 +223,67 @@ def unsent_datagrams(proc: Path = Path("/proc")) -> int:
     except (OSError, ValueError):
         pass  # another kernel, or a container without /proc/net
     return total
+
+
+def udp_sockets(proc: Path = Path("/proc")) -> list[tuple[IpAddress, int, UdpSocket]]:
+    """The UDP sockets of this machine (of our network namespace) that receive: address, port, and what the kernel
+    counts for them."""
+    found: list[tuple[IpAddress, int, UdpSocket]] = []
+    for name in ("udp", "udp6"):
+        try:
+            lines = (proc / "net" / name).read_text().splitlines()[1:]
+        except OSError:
+            continue  # another kernel, or a container without /proc/net
+        for line in lines:
+            words = line.split()
+            try:
+                address, port = _hexadecimal(words[1])
+                waiting = int(words[4].partition(":")[2], 16)
+                drops = int(words[-1])
+            except (IndexError, ValueError):
+                continue
+            if words[3] == _UNCONNECTED:
+                shown = f"[{address}]:{port}" if address.version == 6 else f"{address}:{port}"
+                found.append((address, port, UdpSocket(shown, drops, waiting)))
+    return found
+
+
+_UNCONNECTED: Final = "07"
+"""State of a socket that takes datagrams from anybody."""
+
+
+def _hexadecimal(text: str) -> tuple[IpAddress, int]:
+    """``0100007F:23A1`` as the kernel prints an address: words of four bytes, each in this machine's order."""
+    address, _, port = text.partition(":")
+    raw = bytes.fromhex(address)
+    words = [raw[at : at + 4] for at in range(0, len(raw), 4)]
+    if sys.byteorder == "little":
+        words = [word[::-1] for word in words]
+    return ipaddress.ip_address(b"".join(words)), int(port, 16)
+
+
+def sockets_at(
+    destinations: Iterable[Destination], sockets: Sequence[tuple[IpAddress, int, UdpSocket]]
+) -> list[UdpSocket]:
+    """Those of the sockets at which datagrams for these destinations arrive; none if they are on other machines."""
+    found: dict[UdpSocket, None] = {}
+    for destination in destinations:
+        port = whole(destination.port)
+        if not port or not is_address(destination.address) or unknown(destination.address):
+            continue
+        if not any(number == port for _, number, _ in sockets):
+            continue
+        try:
+            infos = socket.getaddrinfo(destination.host, port, type=socket.SOCK_DGRAM)
+            addresses = {ipaddress.ip_address(str(info[4][0])) for info in infos} & _own_addresses()
+        except (OSError, ValueError):
+            continue
+        found |= dict.fromkeys(
+            seen
+            for address, number, seen in sockets
+            if number == port and any(address in (own, _any_of(own)) for own in addresses)
+        )
+    return list(found)
 
 
 def unheard(destinations: Iterable[tuple[Destination, int, str]]) -> list[Finding]:
@@ -235,11 +323,15 @@ def unheard(destinations: Iterable[tuple[Destination, int, str]]) -> list[Findin
     return list(dict.fromkeys(found))
 
 
-_Address = ipaddress.IPv4Address | ipaddress.IPv6Address
-_ANY: Final[set[_Address]] = {ipaddress.ip_address("0.0.0.0"), ipaddress.ip_address("::")}  # noqa: S104 - compared with
+def _any_of(address: IpAddress) -> IpAddress:
+    """The address that stands for all of this kind."""
+    return ipaddress.ip_address("0.0.0.0" if address.version == 4 else "::")  # noqa: S104 - compared with
 
 
-def addresses_with_listener(port: int) -> set[_Address]:
+_ANY: Final[set[IpAddress]] = {ipaddress.ip_address("0.0.0.0"), ipaddress.ip_address("::")}  # noqa: S104 - compared with
+
+
+def addresses_with_listener(port: int) -> set[IpAddress]:
     """The addresses on which a program of this machine receives UDP datagrams for a port."""
     try:
         sockets = psutil.net_connections("udp")
@@ -248,8 +340,8 @@ def addresses_with_listener(port: int) -> set[_Address]:
     return {ipaddress.ip_address(s.laddr.ip.partition("%")[0]) for s in sockets if s.laddr and s.laddr.port == port}
 
 
-def _own_addresses() -> set[_Address]:
-    own: set[_Address] = set()
+def _own_addresses() -> set[IpAddress]:
+    own: set[IpAddress] = set()
     for addresses in psutil.net_if_addrs().values():
         for one in addresses:
             if one.family in (socket.AF_INET, socket.AF_INET6):

@@ -18,6 +18,7 @@ lines itself, directly to the file, before and after each request.
     pool      the agent's side of the workers: start, feed, stop, and notice when one dies
     frames    the messages between pool and worker
     probe     preflight: does a server answer, which files does it have (also in a process of its own)
+    inquiry   version and counters of many servers at once, for a server agent (also in a process of its own)
 
 XRootD and libcurl are imported only in such processes, so that nothing they do can delay the agent's heartbeat.
 """

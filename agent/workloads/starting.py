@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import signal
-from typing import Literal
+from typing import Literal, get_args
 
 from shoveler.service.programs import part_command
 
-Kind = Literal["worker", "probe"]
-WORDS: dict[Kind, str] = {"worker": "--process=worker", "probe": "--process=probe"}
+Kind = Literal["worker", "probe", "inquiry"]
+WORDS: dict[Kind, str] = {kind: f"--process={kind}" for kind in get_args(Kind)}
 """The argument that makes a frozen program such a process."""
 
 

@@ -69,6 +69,19 @@ def normal_url(url: str) -> str:
     return normal
 
 
+def is_normal(url: str) -> bool:
+    """Whether this is the URL of a server as `normal_url` writes it."""
+    try:
+        return normal_url(url) == url
+    except SelectionError:
+        return False
+
+
+def server_place(url: str) -> str:
+    """HOST:PORT of a server's URL: its name where nobody has given it one."""
+    return url.partition("://")[2].rstrip("/") or url
+
+
 def choose_servers(choice: Choice, available: Iterable[Server]) -> list[Server]:
     """The servers selected by `choice`, in name order (a list keeps its order). Raises SelectionError."""
     known = sorted(available, key=lambda server: name_order(server.name))

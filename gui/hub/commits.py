@@ -15,7 +15,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, Protocol
 
 from agent.messages import Line
-from gui.hub.persistence import AgentDirectory, JournalBatch, JournalSink, Spend, TokenLedger
+from gui.hub.persistence import AgentDirectory, JournalBatch, JournalSink, Sighting, Spend, TokenLedger
 
 log = logging.getLogger("tally.hub")
 
@@ -23,6 +23,7 @@ MAX_WAITING_BATCHES = 64
 """Maximum number of journal messages in memory. Each has at most 4 MiB, usually far less; 64 keep a commit busy for a
 second."""
 MAX_LINES_PER_COMMIT = 20_000
+MAX_SIGHTINGS_PER_COMMIT = 200
 RETRY_SECONDS = (0.2, 0.5, 1.0, 2.0, 5.0)
 MAX_POSITIONS = 20_000
 
@@ -73,21 +74,21 @@ class TokenSpender:
 
 
 class Sightings:
-    """Stores which agents have connected, one by one and after everything else: nobody waits for it.
+    """Stores which agents have connected, behind everything else: nobody waits for it.
 
-    A thousand agents that connect at once cause a thousand small transactions; if their registrations had to queue
-    behind these, each would wait for all earlier ones (measured: 10 ms each on a busy disk)."""
+    All that have come meanwhile are stored together: of a thousand agents that connect at once, each would otherwise
+    put a transaction, and its wait for the disk, between the registrations of the others."""
 
     def __init__(self, directory: AgentDirectory, run_blocking: RunBlocking, clock: Callable[[], float]) -> None:
         self._directory = directory
         self._run_blocking = run_blocking
         self._clock = clock
-        self._waiting: dict[str, tuple[str, str, Mapping[str, Any]]] = {}
+        self._waiting: dict[str, Sighting] = {}
         self._arrived = asyncio.Event()
 
     def see(self, identity: str, name: str, role: str, facts: Mapping[str, Any]) -> None:
         """An agent opened a session; only its newest facts count."""
-        self._waiting[identity] = (name, role, facts)
+        self._waiting[identity] = Sighting(identity, name, role, facts)
         self._arrived.set()
 
     async def run(self) -> None:
@@ -95,15 +96,22 @@ class Sightings:
         while True:
             await self._arrived.wait()
             self._arrived.clear()
-            while self._waiting:
-                identity = next(iter(self._waiting))
-                name, role, facts = self._waiting.pop(identity)
-                try:
-                    await self._run_blocking(self._directory.see_agent, identity, name, role, facts, self._clock())
-                except Exception:
-                    # Only the list of agents is incomplete; others report a full disk.
-                    log.exception("! %s was not stored in the list of agents", identity)
-                    await asyncio.sleep(RETRY_SECONDS[-1])
+            seen, self._waiting = list(self._waiting.values()), {}
+            for start in range(0, len(seen), MAX_SIGHTINGS_PER_COMMIT):
+                await self._store(seen[start : start + MAX_SIGHTINGS_PER_COMMIT])
+
+    async def _store(self, seen: Sequence[Sighting]) -> None:
+        """Store these; what cannot be stored keeps nobody else from it."""
+        try:
+            await self._run_blocking(self._directory.see_agents, seen, self._clock())
+        except Exception:
+            if len(seen) > 1:
+                for one in seen:
+                    await self._store([one])
+                return
+            # Only the list of agents is incomplete; others report a full disk.
+            log.exception("! %s was not stored in the list of agents", seen[0].identity)
+            await asyncio.sleep(RETRY_SECONDS[-1])
 
 
 class JournalWriter:

@@ -134,6 +134,16 @@ class SignIn:
 
 
 @dataclass(frozen=True, slots=True)
+class Sighting:
+    """An agent (``KID/SUB``) that opened a session; `facts` is what it said about itself."""
+
+    identity: str
+    name: str
+    role: str
+    facts: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
 class Spend:
     """A token id to be kept until the token expires."""
 
@@ -237,8 +247,8 @@ class JournalSink(Protocol):
 class AgentDirectory(Protocol):
     """Stores which agents have connected."""
 
-    def see_agent(self, identity: str, name: str, role: str, facts: Mapping[str, Any], now: float) -> None:
-        """An agent (``KID/SUB``) opened a session; `facts` is what it said about itself."""
+    def see_agents(self, seen: Sequence[Sighting], now: float) -> None:
+        """In one transaction: these agents opened sessions. No identity is there twice."""
 
 
 class AuditStore(Protocol):

@@ -6,14 +6,14 @@ once, on the event loop; a reader that paints on its own beat only needs `Roster
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from hashlib import sha256
 from typing import Any, Literal
 
 import msgspec
 
-from agent.messages import Finding, Notice, ServerReport
+from agent.messages import MAX_SERVERS, Finding, Notice, ServerReport
 from gui.hub.persistence import SHARED, Role
 
 AgentState = Literal["up", "draining", "missing", "gone", "disconnected"]
@@ -22,8 +22,14 @@ MISSED = 3
 """Number of missed heartbeats after which an agent counts as missing."""
 MAX_NOTICES, NOTICES_TEXT = 50, 16 * 1024
 """Of one agent: how many notices are kept, and how much text in all."""
-FINDINGS_TEXT = 64 * 1024
-"""Of one agent: how much text of its findings is kept. A hundred long ones are half of it."""
+REPORT_TEXT, REPORTS_TEXT = 64 * 1024, 1024 * 1024
+"""How much text is kept of one report, and of all reports of an agent. A hundred long findings are half of the
+first."""
+MAX_URL = 256
+"""Characters of a server's URL."""
+BUSY = 90
+"""Per cent of all its cores, or of one core by one of its processes, from which on a client may be what limits a
+test."""
 
 
 def public_id(kid: str, sub: str) -> str:
@@ -56,7 +62,8 @@ class AgentView:
     xrootd: str = ""
     curl: str = ""
     """Version of libcurl, of a client that can make HTTP requests."""
-    server: str = ""
+    servers: tuple[str, ...] = ()
+    """The servers beside it (URLs), of a server agent."""
     pid: int = 0
     cpus: int = 0
     labels: tuple[str, ...] = ()
@@ -70,6 +77,9 @@ class AgentView:
     clock_offset: float | None = None
     """Seconds by which its clock is ahead of the hub's."""
     cpu: float = 0.0
+    """Per cent of one core."""
+    busiest: float = 0.0
+    """The same of the one of its processes that uses most."""
     memory: int = 0
     requests: int = 0
     journal: str = ""
@@ -77,7 +87,8 @@ class AgentView:
     """Lines in its journal, as reported by the agent."""
     journal_stored: int = 0
     jobs: tuple[str, ...] = ()
-    report: ServerReport | None = None
+    reports: Mapping[str, ServerReport] = field(default_factory=dict)
+    """What it reports of each server, by URL."""
     notices: tuple[Notice, ...] = ()
     reason: str = ""
     """Why it is missing, gone or disconnected."""
@@ -88,6 +99,17 @@ class AgentView:
     def live(self) -> bool:
         """Whether it has a session and is heard from."""
         return self.state in ("up", "draining")
+
+    @property
+    def server(self) -> str:
+        """The first server beside it; empty if there is none."""
+        return self.servers[0] if self.servers else ""
+
+    @property
+    def busy(self) -> bool:
+        """Whether it may be what limits a test: it uses nearly all cores of its host, or one of its processes nearly
+        all of a core."""
+        return self.live and (self.cpu >= BUSY * max(1, self.cpus) or self.busiest >= BUSY)
 
     @property
     def identity(self) -> str:
@@ -105,23 +127,52 @@ class AgentView:
         return self.kid == SHARED
 
 
-def shortened(report: ServerReport) -> ServerReport:
-    """The report with as many of its findings as fit into `FINDINGS_TEXT`, and a last one that says so if not all do:
-    whatever agents send, what the hub keeps of each and sends to operators is bounded."""
-    left, kept = FINDINGS_TEXT, 0
+def servers_in(urls: Iterable[str]) -> tuple[str, ...]:
+    """The servers that an agent names, without those that can be none: what it sends to operators stays small."""
+    return tuple(dict.fromkeys(url for url in urls if url and len(url) <= MAX_URL and url.isprintable()))
+
+
+def with_report(view: AgentView, report: ServerReport) -> AgentView:
+    """The view with what its agent reports of one server: of bounded length, and of so many servers as one agent may
+    stand beside (those it has reported last)."""
+    url = next(iter(servers_in([report.server])), view.server)
+    reports = {known: one for known, one in view.reports.items() if known != url}
+    while len(reports) >= MAX_SERVERS:
+        del reports[next(iter(reports))]
+    room = min(REPORT_TEXT, REPORTS_TEXT // (len(reports) + 1))
+    reports[url] = shortened(report, room)
+    servers = view.servers if url in view.servers else (*(one for one in view.servers if one in reports), url)
+    return replace(view, reports=reports, servers=servers)
+
+
+def shortened(report: ServerReport, room: int = REPORT_TEXT) -> ServerReport:
+    """The report with so much text at most; whatever agents send, what the hub keeps of each and sends to operators is
+    bounded. Of findings that do not fit, a last one says how many they are."""
+    left = room - len(report.monitor_line) - len(report.config_file) - len(report.server)
+    daemons, sockets = [], []
+    for daemon in report.daemons:
+        left -= len(daemon.address) + len(daemon.problem) + sum(len(name) + 8 for name in daemon.counts)
+        daemons += [daemon] if left >= 0 else []
+    for socket in report.sockets:
+        left -= len(socket.address) + 16
+        sockets += [socket] if left >= 0 else []
+    kept = 0
     for finding in report.findings:
         left -= sum(len(text) for text in (finding.what, finding.why, finding.fixed, finding.file))
         if left < 0:
             break
         kept += 1
-    if kept == len(report.findings):
+    findings = report.findings
+    if kept < len(findings):
+        rest = Finding(
+            "warning",
+            f"{len(findings) - kept} more findings are left out",
+            "the report is too long; `tally-agent check-config` beside the server shows all",
+        )
+        findings = [*findings[:kept], rest]
+    if (findings, daemons, sockets) == (report.findings, report.daemons, report.sockets):
         return report
-    rest = Finding(
-        "warning",
-        f"{len(report.findings) - kept} more findings are left out",
-        "the report is too long; `tally-agent check-config` beside the server shows all",
-    )
-    return msgspec.structs.replace(report, findings=[*report.findings[:kept], rest])
+    return msgspec.structs.replace(report, findings=findings, daemons=daemons, sockets=sockets)
 
 
 def newest_notices(notices: tuple[Notice, ...]) -> tuple[Notice, ...]:
@@ -135,20 +186,21 @@ def newest_notices(notices: tuple[Notice, ...]) -> tuple[Notice, ...]:
     return notices[len(notices) - kept :]
 
 
-_LARGE = ("report", "notices")
-
-
 def agent_row(view: AgentView) -> dict[str, Any]:
     """What the operators' feed has of an agent in "agents": all but what may be large."""
-    row: dict[str, Any] = msgspec.to_builtins(replace(view, report=None, notices=()))
-    for name in _LARGE:
-        del row[name]
+    row: dict[str, Any] = msgspec.to_builtins(replace(view, reports={}, notices=()))
+    del row["reports"], row["notices"]
     return row
 
 
-def report_row(large: tuple[ServerReport | None, tuple[Notice, ...]]) -> dict[str, Any]:
-    """What it has of its words, in "reports"."""
-    return {name: msgspec.to_builtins(value) for name, value in zip(_LARGE, large, strict=True)}
+def report_rows(agents: Iterable[AgentView]) -> dict[str, ServerReport]:
+    """The rows of "reports": by public id and URL of a server, what its agent reports of it."""
+    return {f"{view.id} {url}": report for view in agents for url, report in view.reports.items()}
+
+
+def notices_row(notices: tuple[Notice, ...]) -> dict[str, Any]:
+    """What a row of "notices" has: all notices of one agent."""
+    return {"notices": msgspec.to_builtins(notices)}
 
 
 @dataclass(slots=True)

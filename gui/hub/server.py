@@ -51,7 +51,7 @@ from gui.hub.operators import Operators
 from gui.hub.pages import Page, Pages, Visit
 from gui.hub.persistence import SHARED, Hold, HoldKind, HubStore, Issued, JournalBatch, Key, Role
 from gui.hub.refusals import Refusals
-from gui.hub.roster import AgentView, Pinged, Roster, agent_row, report_row
+from gui.hub.roster import AgentView, Pinged, Roster, agent_row, notices_row, report_rows
 from gui.hub.sessions import Sessions
 from gui.hub.tokens import AdmissionError, Bearer
 from gui.hub.web.front import Front
@@ -280,10 +280,9 @@ class Hub:
     def _publish_agents(self) -> None:
         """For operators: the agents, and (since it may be large, and seldom changes) what each reports in words."""
         self.topics.publish("agents", lambda: {view.id: view for view in self.roster.agents}, fields=agent_row)
+        self.topics.publish("reports", lambda: report_rows(self.roster.agents))
         self.topics.publish(
-            "reports",
-            lambda: {view.id: (view.report, view.notices) for view in self.roster.agents},
-            fields=report_row,
+            "notices", lambda: {view.id: view.notices for view in self.roster.agents}, fields=notices_row
         )
 
     async def _serve(self, listening: socket.socket, context: ssl.SSLContext | None) -> Server:
@@ -574,7 +573,7 @@ class Hub:
                 case _:
                     if self.conductor is None:
                         raise CommandRefusedError("This hub runs no campaigns.")
-                    return await self.conductor(command, f"operator {operator}")
+                    return await self.conductor(command)
         except CredentialError as error:
             raise CommandRefusedError(str(error)) from error
         if not done:

@@ -16,7 +16,7 @@ import msgspec
 from websockets.asyncio.server import ServerConnection
 from websockets.exceptions import ConnectionClosed
 
-from agent.messages import Ask, Heartbeat, Line, Notice, PersonalKey, Register, ServerReport, Welcome
+from agent.messages import MAX_SERVERS, Ask, Heartbeat, Line, Notice, PersonalKey, Register, ServerReport, Welcome
 from gui.hub.admission import Holder, Registration, check_name
 from gui.hub.audit import AuditLog
 from gui.hub.commits import JournalWriter, Sightings
@@ -35,7 +35,8 @@ from gui.hub.roster import (
     Roster,
     newest_notices,
     public_id,
-    shortened,
+    servers_in,
+    with_report,
 )
 from gui.hub.session import AgentSession
 from gui.hub.tokens import AdmissionError, Bearer
@@ -248,6 +249,7 @@ class Sessions:
     def _enlist(self, session: AgentSession, acknowledged: int) -> None:
         details, now = session.details, self._clock()
         old = self._roster.find(session.agent_id)
+        servers = servers_in((details.server, *details.servers))[:MAX_SERVERS]
         view = AgentView(
             id=session.agent_id,
             kid=session.kid,
@@ -259,7 +261,7 @@ class Sessions:
             platform=details.platform,
             xrootd=details.xrootd,
             curl=details.curl,
-            server=details.server,
+            servers=servers,
             pid=details.pid,
             cpus=details.cpus,
             labels=tuple(details.labels),
@@ -270,7 +272,7 @@ class Sessions:
             journal=details.journal,
             journal_last=details.journal_last,
             journal_stored=acknowledged,
-            report=old.report if old else None,
+            reports={url: one for url, one in old.reports.items() if url in servers} if old else {},
             pinged=old.pinged if old else None,
             notices=old.notices if old else (),
         )
@@ -336,6 +338,7 @@ class Sessions:
             rtt=rtt,
             clock_offset=self._offsets[session.agent_id].heartbeat(message.t, now, rtt),
             cpu=message.cpu,
+            busiest=message.busiest,
             memory=message.memory,
             requests=message.requests,
             journal=message.journal or view.journal,
@@ -352,7 +355,7 @@ class Sessions:
         """The report of a server agent about its server."""
         view = self._roster.find(session.agent_id)
         if view is not None:
-            self._roster.put(replace(view, report=shortened(message), server=message.server or view.server))
+            self._roster.put(with_report(view, message))
 
     def notice(self, session: AgentSession, message: Notice) -> None:
         """A notice of an agent for the user."""

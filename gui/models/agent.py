@@ -6,12 +6,13 @@ import itertools
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Literal
 
+from gui.campaign.selection import server_place
 from gui.hub.persistence import AuditEntry
 from gui.hub.roster import AgentView
 from gui.models import figures
-from gui.models.fleet import is_busy, ping_words, state_word
+from gui.models.besides import AgentEvent, checks_of_report
+from gui.models.fleet import ping_words, state_word
 from gui.models.rows import UNKNOWN
 from gui.runner.progress import RunProgress
 
@@ -74,16 +75,6 @@ class AgentFact:
     warn: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class AgentEvent:
-    """A line of checks, log or history. `severity` decides icon and colour."""
-
-    t: float | None
-    severity: Literal["info", "warning", "error"]
-    what: str
-    text: str
-
-
 def unsent(agent: AgentView) -> int:
     """Lines of its journal that the hub has not stored yet."""
     return max(0, agent.journal_last - agent.journal_stored)
@@ -123,7 +114,7 @@ def agent_facts(agent: AgentView, trail: Trail, progress: RunProgress | None, no
     share = UNKNOWN if offered is None else f"{figures.rate(offered)} requests/s, its share of the run"
     return [
         *rows,
-        AgentFact("CPU", cpu, tuple(trail.cpu), BUSY_WORDS if is_busy(agent) else ""),
+        AgentFact("CPU", cpu, tuple(trail.cpu), BUSY_WORDS if agent.busy else ""),
         AgentFact("Journal", lines, tuple(trail.unsent)),
         AgentFact("Requests", figures.count(agent.requests)),
         AgentFact("Offered", share),
@@ -152,23 +143,26 @@ def _offered(agent: AgentView, progress: RunProgress | None) -> float | None:
     return progress.offered_rate / len(progress.clients)
 
 
-def checks_of(agent: AgentView) -> list[AgentEvent]:
-    """What the agent beside a server has checked there."""
-    report = agent.report
-    if report is None:
-        return []
-    server = f"{report.server or agent.server} {'answers' if report.answering else 'does not answer'}"
-    mtu = f"{report.mtu:,} bytes to the monitoring destination" if report.mtu else UNKNOWN
-    drops = f"{report.udp_drops:,} datagrams could not be sent by this host since it booted"
+def checks_of(agent: AgentView, server: str = "") -> list[AgentEvent]:
+    """What an agent beside servers has checked: of this one (its URL), or of all that it reports of."""
+    if server in agent.reports:
+        return checks_of_report(agent.reports[server])
+    several = len(agent.reports) > 1
     return [
-        AgentEvent(report.t, "info" if report.answering else "error", "server", server),
-        AgentEvent(report.t, "info", "mtu", mtu),
-        AgentEvent(report.t, "warning" if report.udp_drops else "info", "kernel", drops),
-        *(
-            AgentEvent(report.t, found.severity, "configuration", ": ".join(filter(None, (found.what, found.why))))
-            for found in report.findings
-        ),
+        event
+        for url, report in agent.reports.items()
+        for event in checks_of_report(report, name=server_place(url) if several else "")
     ]
+
+
+def beside_words(agent: AgentView, server: str = "") -> str:
+    """Beside what a server agent runs."""
+    if server in agent.servers:
+        rest = len(agent.servers) - 1
+        return f"beside {server}" + (f" and {figures.count(rest)} more" if rest else "")
+    if len(agent.servers) > 1:
+        return f"beside {figures.count(len(agent.servers))} servers"
+    return f"beside {agent.server}" if agent.server else "server agent"
 
 
 def log_of(agent: AgentView) -> list[AgentEvent]:

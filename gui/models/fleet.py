@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from agent.messages import Finding
+from agent.messages import Finding, ServerReport
+from gui.campaign.selection import server_place
 from gui.hub.roster import AgentView
 from gui.models import figures
 
@@ -53,21 +54,27 @@ class FleetServer:
     config_file: str = ""
     figures: SenderFigures = SenderFigures()
     agent: AgentView | None = None
+    report: ServerReport | None = None
 
 
 def fleet_servers(
     known: Sequence[KnownServer], agents: Sequence[AgentView], senders: Mapping[str, SenderFigures]
 ) -> list[FleetServer]:
     """One row per server, in the order of `known`, then the other server agents. `senders` is keyed by server URL."""
-    beside = {agent.server: agent for agent in agents if agent.role == "server" and agent.server}
+    beside: dict[str, AgentView] = {}
+    for agent in agents:
+        for url in agent.servers:
+            if url not in beside or not beside[url].live:  # two agents may stand beside one server
+                beside[url] = agent
     rows = [_row(server, beside.pop(server.url, None), senders.get(server.url)) for server in known]
     for url, agent in beside.items():
-        rows.append(_row(KnownServer(agent.name, url, "agent"), agent, senders.get(url)))
+        name = agent.name if len(agent.servers) == 1 else server_place(url)
+        rows.append(_row(KnownServer(name, url, "agent"), agent, senders.get(url)))
     return rows
 
 
 def _row(server: KnownServer, agent: AgentView | None, sender: SenderFigures | None) -> FleetServer:
-    report = agent.report if agent else None
+    report = agent.reports.get(server.url) if agent else None
     figures = sender or SenderFigures()
     findings = tuple(report.findings) if report else ()
     worst = next((f for severity in ("error", "warning") for f in findings if f.severity == severity), None)
@@ -93,6 +100,7 @@ def _row(server: KnownServer, agent: AgentView | None, sender: SenderFigures | N
         config_file=report.config_file if report else "",
         figures=figures,
         agent=agent,
+        report=report,
     )
 
 
@@ -109,8 +117,6 @@ AGENT_STATES = {
 
 COUNTED = ("up", "draining", "missing", "disconnected")
 """The states of clients that are counted apart."""
-BUSY = 90
-"""Per cent of all its cores from which on a client may be what limits a test."""
 
 
 def count_words(agents: Sequence[AgentView]) -> str:
@@ -132,11 +138,6 @@ def ping_words(agent: AgentView, now: float) -> str:
     age = max(0.0, now - agent.pinged.t)
     answer = "no answer" if agent.pinged.rtt is None else figures.milliseconds(agent.pinged.rtt)
     return f"{answer}, {figures.age(age)}"
-
-
-def is_busy(agent: AgentView) -> bool:
-    """Whether the agent and its workers use nearly all cores of their host."""
-    return agent.live and agent.cpu >= BUSY * max(1, agent.cpus)
 
 
 def shared_words(agent: AgentView) -> str:

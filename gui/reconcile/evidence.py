@@ -340,8 +340,7 @@ class Evidence:
 
 
 def _gap(gap: Gap) -> SequenceGap:
-    begin, end = float(gap.begin), float(gap.end)
-    return SequenceGap(gap.cls, gap.after, gap.missing, gap.t_min, gap.t_max, begin, end, gap.sure)
+    return SequenceGap(gap.cls, gap.after, gap.missing, gap.t_min, gap.t_max, float(gap.begin), float(gap.end))
 
 
 def _process(told: ServerProcess) -> Process:

@@ -7,6 +7,7 @@ from typing import Any
 
 import msgspec
 
+from agent.messages import ServerReport
 from gui.campaign.selection import Server
 from gui.hub.feed import PLACE, Feed
 from gui.hub.roster import AgentView
@@ -23,6 +24,7 @@ PROGRESS = ("run", "steps", "series", "servers", "clients", "problems", "points"
 """The topics of which `Mirror.progress` is made."""
 _ROWS: dict[str, type] = {
     "agents": AgentView,
+    "reports": ServerReport,
     "steps": Step,
     "servers": ServerRow,
     "clients": ClientRow,
@@ -49,14 +51,17 @@ class Mirror:
         if feed.first:
             rows.clear()
             values.clear()
+        if feed.topic in ("reports", "notices"):  # parts of the agents' values
+            for key in (*feed.gone, *feed.put):
+                self._values.setdefault("agents", {}).pop(key.partition(" ")[0], None)
+            if feed.first:
+                self._values.setdefault("agents", {}).clear()
         for key in feed.gone:
             rows.pop(key, None)
             values.pop(key, None)
         for key, raw in feed.put.items():
             rows[key] = rows.get(key, {}) | msgspec.json.decode(raw, type=dict[str, Any])
             values.pop(key, None)
-            if feed.topic == "reports":
-                self._values.setdefault("agents", {}).pop(key, None)
         if feed.more:
             self._complete.discard(feed.topic)
         else:
@@ -134,11 +139,20 @@ class Mirror:
         """The values of a topic, in the order of its rows; those that have not changed are the same objects."""
         kind, values = _ROWS[topic], self._values.setdefault(topic, {})
         rows = self._rows.get(topic, {})
+        reports = self._reports() if topic == "agents" and rows.keys() - values.keys() else {}
         for key, row in rows.items():
             if key not in values:
-                large = self._rows.get("reports", {}).get(key, {}) if topic == "agents" else {}
-                values[key] = msgspec.convert(row | large, kind)
+                whole = {"reports": reports.get(key, {})} | self._rows.get("notices", {}).get(key, {})
+                values[key] = msgspec.convert(row | (whole if topic == "agents" else {}), kind)
         return {key: values[key] for key in sorted(rows, key=lambda key: rows[key][PLACE])}
+
+    def _reports(self) -> dict[str, dict[str, ServerReport]]:
+        """What each agent (its public id) reports, by server."""
+        found: dict[str, dict[str, ServerReport]] = {}
+        for key, report in self._typed("reports").items():
+            agent, _, server = key.partition(" ")
+            found.setdefault(agent, {})[server] = report
+        return found
 
     def _member(self, key: str, row: dict[str, Any]) -> Member:
         status = row["status"] | {"senders": self._parts("senders", key)}

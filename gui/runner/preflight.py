@@ -272,9 +272,7 @@ class Preflight:
         return _check(item, "ok", text, figure=figure)
 
     def _look_at_config(self, item: Item) -> Check:
-        beside = {
-            view.server: view for view in self._workspace.hub.roster.agents if view.role == "server" and view.report
-        }
+        beside = {url: one for view in self._workspace.hub.roster.agents for url, one in view.reports.items()}
         seen = [(server, beside[url]) for url, server in self._servers.items() if url in beside]
         if not seen:
             if self._workspace.lab is not None:
@@ -285,8 +283,8 @@ class Preflight:
         wrong: dict[str, Server] = {}
         worst: State = "ok"
         line = ""
-        for server, view in seen:
-            for finding in view.report.findings if view.report else ():
+        for server, report in seen:
+            for finding in report.findings:
                 if finding.severity == "info":
                     continue
                 bad.append(f"{server.name}: {finding.what}{f' ({finding.why})' if finding.why else ''}")

@@ -39,21 +39,26 @@ def kernel_values(root: Path = Path("/proc/sys")) -> dict[str, str]:
 
 def server_facts(views: Iterable[AgentView], servers: Collection[str]) -> list[dict[str, Any]]:
     """What the agents beside these servers (URLs) say of them."""
-    return [_facts(view) for view in sorted(views, key=lambda view: view.name)
-            if view.role == "server" and view.server in servers]  # fmt: skip
+    return [
+        _facts(view, url)
+        for view in sorted(views, key=lambda view: view.name)
+        if view.role == "server"
+        for url in view.servers
+        if url in servers
+    ]
 
 
-def _facts(view: AgentView) -> dict[str, Any]:
+def _facts(view: AgentView, url: str) -> dict[str, Any]:
     facts: dict[str, Any] = {
         "name": view.name,
         "host": view.host,
-        "server": view.server,
+        "server": url,
         "agent": view.version,
         "platform": view.platform,
         "xrootd": view.xrootd,
         "clock_offset": view.clock_offset,
     }
-    report = view.report
+    report = view.reports.get(url)
     if report is not None:
         facts |= {
             "xrootd": report.xrootd or view.xrootd,

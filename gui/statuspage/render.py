@@ -180,7 +180,7 @@ def _clients(clients: Sequence[AgentView], now: float) -> Html:
 def _client(agent: AgentView, now: float) -> Html:
     symbol, colour = AGENT_STATES.get(agent.state, ("ring", "mute"))
     seen = numbers.duration(max(0.0, now - agent.last_seen)) if agent.last_seen else numbers.UNKNOWN
-    busy = " warn" if agent.live and agent.cpu >= 90 * max(1, agent.cpus) else ""
+    busy = " warn" if agent.busy else ""
     return h(
         "tr",
         h("td", state(symbol, state_word(agent), colour)),

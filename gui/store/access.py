@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from hashlib import sha256
 from typing import Any
 
@@ -11,7 +11,7 @@ import msgspec
 from sqlalchemy import delete, insert, select, update
 from sqlalchemy.engine import Connection, Row
 
-from gui.hub.persistence import AuditEntry, Hold, HoldKind, Issued, Key, SignIn, Spend
+from gui.hub.persistence import AuditEntry, Hold, HoldKind, Issued, Key, Sighting, SignIn, Spend
 from gui.store import schema
 from gui.store.engine import Database
 from gui.store.rows import PERSON, AgentEntry, ServerEntry
@@ -181,22 +181,19 @@ class AccessPart:
             self.database.many(connection, "INSERT INTO spent_token (jti, expires) VALUES (?, ?)", fresh)
         return answers
 
-    def see_agent(self, identity: str, name: str, role: str, facts: Mapping[str, Any], now: float) -> None:
-        """An agent opened a session: remember it and what it reported about itself."""
-        table = schema.agent
-        text = msgspec.json.encode(dict(facts)).decode()
+    def see_agents(self, seen: Sequence[Sighting], now: float) -> None:
+        """In one transaction: these agents opened sessions; remember them and what they reported about themselves."""
+        rows = [
+            (one.identity, one.name, one.role, msgspec.json.encode(dict(one.facts)).decode(), now, now) for one in seen
+        ]
         with self.database.write() as connection:
-            changed = connection.execute(
-                update(table)
-                .where(table.c.identity == identity)
-                .values(name=name, role=role, facts=text, last_seen=now)
-            ).rowcount
-            if not changed:
-                connection.execute(
-                    insert(table).values(
-                        identity=identity, name=name, role=role, facts=text, first_seen=now, last_seen=now
-                    )
-                )
+            self.database.many(
+                connection,
+                "INSERT INTO agent (identity, name, role, facts, first_seen, last_seen) VALUES (?, ?, ?, ?, ?, ?) "
+                "ON CONFLICT (identity) DO UPDATE SET "
+                "name = excluded.name, role = excluded.role, facts = excluded.facts, last_seen = excluded.last_seen",
+                rows,
+            )
 
     def add_audit(self, entries: Sequence[AuditEntry]) -> None:
         """Remember who came and went; of refusals, and of everything else, the newest 5000 are kept."""
@@ -303,7 +300,7 @@ def put_servers(connection: Connection, servers: Sequence[ServerEntry], *, keep_
 
 
 def agent_ids(connection: Connection, identities: Sequence[str], now: float) -> dict[str, int]:
-    """Row ids of these identities; unknown ones are inserted, and `see_agent` completes them later."""
+    """Row ids of these identities; unknown ones are inserted, and `see_agents` completes them later."""
     table = schema.agent
     ids: dict[str, int] = {}
     for part in chunks(sorted(set(identities)), 500):

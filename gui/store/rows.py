@@ -12,9 +12,7 @@ from msgspec import Struct
 
 from agent.messages import Phases, Workload
 
-RunState = Literal[
-    "preparing", "running", "passed", "failed", "inconclusive", "stopped", "aborted", "interrupted", "error"
-]
+RunState = Literal["preparing", "running", "passed", "failed", "inconclusive", "stopped", "aborted", "error"]
 RepeatState = Literal["running", "settling", "settled", "stopped"]
 ScoringKind = Literal["settle", "late", "recheck"]
 

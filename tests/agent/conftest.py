@@ -14,7 +14,7 @@ import subprocess
 import tempfile
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager
+from contextlib import ExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -348,8 +348,10 @@ class XrootdServer:
         return content
 
 
-@pytest.fixture(scope="module")
-def xrootd() -> Iterator[XrootdServer]:
+@contextmanager
+def running_xrootd(instance: str = "t", more: str = "", words: str = "xfr 1") -> Iterator[XrootdServer]:
+    """A server of this name, with these further lines in its configuration, and these `words` in its monitoring
+    line."""
     with tempfile.TemporaryDirectory(prefix="tally-agent-test-") as name:
         base = Path(name)
         for part in ("data/store", "adm"):
@@ -369,8 +371,8 @@ def xrootd() -> Iterator[XrootdServer]:
             f"all.adminpath {base}/adm\nall.pidpath {base}/adm\nxrootd.async off\n"
             f"xrd.tls {base}/server.pem {base}/server.key\nxrd.tlsca certfile {base}/ca.pem\n"
             "xrd.protocol http libXrdHttp.so\nxrootd.chksum adler32\n"
-            "xrootd.monitor all flush 1s window 1s ident 1h fstat 1s lfn ops xfr 1 "
-            f"dest fstat info user 127.0.0.1:{monitoring.getsockname()[1]}\n"
+            f"xrootd.monitor all flush 1s window 1s ident 1h fstat 1s lfn ops {words} "
+            f"dest fstat info user 127.0.0.1:{monitoring.getsockname()[1]}\n{more}"
         )
         base.chmod(0o755)
         as_root = os.getuid() == 0
@@ -379,7 +381,7 @@ def xrootd() -> Iterator[XrootdServer]:
             for path in (base, *base.rglob("*")):
                 os.chown(path, account.pw_uid, account.pw_gid)
         log = base / "xrootd.log"
-        command = ["xrootd", *(["-R", "xrootd"] if as_root else []), "-c", str(config), "-n", "t", "-l", str(log)]
+        command = ["xrootd", *(["-R", "xrootd"] if as_root else []), "-c", str(config), "-n", instance, "-l", str(log)]
         process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         try:
             deadline = time.monotonic() + DEADLINE
@@ -401,3 +403,16 @@ def xrootd() -> Iterator[XrootdServer]:
             except subprocess.TimeoutExpired:
                 process.kill()
                 process.wait()
+
+
+@pytest.fixture(scope="module")
+def xrootd() -> Iterator[XrootdServer]:
+    with running_xrootd() as server:
+        yield server
+
+
+@pytest.fixture
+def start_xrootd() -> Iterator[Callable[..., XrootdServer]]:
+    """``start_xrootd("s2", "all.sitename A\n")``: more servers, each with a name and further lines of configuration."""
+    with ExitStack() as stack:
+        yield lambda *said, **named: stack.enter_context(running_xrootd(*said, **named))

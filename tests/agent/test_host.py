@@ -40,10 +40,10 @@ def test_load_counts_the_workers_too(monkeypatch: pytest.MonkeyPatch) -> None:
         load = host.Load()
         load.measure([busy.pid])
         deadline = time.monotonic() + 60
-        while load.measure([busy.pid])[0] < 20:
+        while (usage := load.measure([busy.pid])).cpu < 20 or usage.busiest < 20:
             assert time.monotonic() < deadline
             time.sleep(0.2)
-        assert load.measure([busy.pid])[1] > 1_000_000
+        assert load.measure([busy.pid]).memory > 1_000_000
     finally:
         busy.kill()
         busy.wait()
@@ -53,4 +53,4 @@ def test_load_counts_the_workers_too(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_asked_too_soon_it_says_the_same_again(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(host, "SHORTEST", 1000.0)
     load = host.Load()
-    assert load.measure([]) == load.measure([]) == (0.0, 0)
+    assert load.measure([]) == load.measure([]) == host.Usage()

@@ -1,10 +1,11 @@
 """The hub with 1,000 agents: joins over TLS, the event loop's lag under samples, and a rejoin after a restart.
 
-    .venv/bin/python tests/bench/bench_hub.py [--agents 1000] [--seconds 20]
+    .venv/bin/python tests/bench/bench_hub.py [--agents 1000] [--seconds 20] [--db URL]
 
 The agents live in a process of their own, speak the real protocol over TLS (two handshakes for each join), and send a
-sample of 50 servers every second and a heartbeat every two. The hub stores keys, tokens and agents in a real SQLite
-workspace. *Lag* is by how much a timer of 5 ms came late in the hub's event loop.
+sample of 50 servers every second and a heartbeat every two. The hub stores keys, tokens and agents in a real
+workspace: SQLite, or with `--db` an empty database elsewhere (postgresql://…). *Lag* is by how much a timer of 5 ms
+came late in the hub's event loop.
 """
 
 from __future__ import annotations
@@ -50,15 +51,16 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--agents", type=int, default=1000)
     parser.add_argument("--seconds", type=float, default=20.0)
+    parser.add_argument("--db", default="")
     options = parser.parse_args()
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (min(hard, max(soft, 4 * options.agents + 1000)), hard))
     with tempfile.TemporaryDirectory(prefix="tally-bench-hub-") as directory:
-        asyncio.run(measure(Path(directory), options.agents, options.seconds))
+        asyncio.run(measure(Path(directory), options.agents, options.seconds, options.db))
 
 
-async def measure(directory: Path, agents: int, seconds: float) -> None:
-    store = Store(directory / "bench.db")
+async def measure(directory: Path, agents: int, seconds: float, database: str) -> None:
+    store = Store(database or directory / "bench.db")
     secret = ensure_shared_key(store, time.time()).secret
     context = multiprocessing.get_context("spawn")
     ours, theirs = context.Pipe()

@@ -1,22 +1,29 @@
 """The hub with 1,000 agents beside peers that stall, and beside idle connections: joins, lag, revocation, memory, stop.
 
-    .venv/bin/python tests/bench/bench_hub_stalled.py [--agents 1000] [--stalled 10] [--idle 1500] [--db URL]
+    .venv/bin/python tests/bench/bench_hub_stalled.py [--agents N] [--stalled N] [--idle N] [--seconds S] [--db URL]
 
-The hub is this process, with TLS and a real workspace: SQLite, or with `--db` another (postgresql://…, which is
-emptied). All peers live in a process of their own. The stalled ones are `--stalled` of each kind: operators, observers
-and agents that stop reading in the middle of what they are sent, agents that stop in the middle of a message,
-registrations without a first message, requests without an end, and connections on which nothing is said.
+The hub is this process, with TLS and a real workspace: SQLite, or with `--db` another (postgresql://…, which must be
+empty). Then it is a real `tally hub` with the same workspace, which all agents join again; it is ended by SIGTERM
+beside as many new peers that stall. All peers live in a process of their own. The stalled ones are `--stalled` of
+each kind: operators, observers and agents that stop reading in the middle of what they are sent, agents that stop in
+the middle of a message, registrations without a first message, requests without an end, and connections on which
+nothing is said.
 """
 
 from __future__ import annotations
 
 import argparse
 import asyncio
+import contextlib
 import multiprocessing
+import os
 import resource
+import signal
 import socket
+import subprocess
 import tempfile
 import time
+import urllib.request
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
@@ -41,6 +48,7 @@ from gui.hub import Hub, HubOptions
 from gui.hub.keys import ensure_shared_key, new_key, revoke_key
 from gui.hub.operate import RegisterOperator
 from gui.store import Store
+from shoveler.service.programs import program_command
 
 ROWS = 400
 """Rows of 64 KiB that stalled operators are sent; the kernel takes a few megabytes."""
@@ -71,12 +79,11 @@ async def measure(directory: Path, options: argparse.Namespace) -> None:
     now = time.time()
     secret = ensure_shared_key(store, now).secret
     named = {}
-    for kind, scope in (("operator", "operator"), ("observer", "observer"), ("deaf", "agent:client")):
-        for number in range(options.stalled):
-            named[f"{kind}{number}"] = key = new_key([scope], now, sub=f"{kind}{number}")
-            store.put_key(key)
-    named["honest"] = key = new_key(["agent:client"], now, sub="honest")
-    store.put_key(key)
+    scopes = {"operator": "operator", "observer": "observer", "deaf": "agent:client"}
+    names = [(f"{kind}{number}", scope) for kind, scope in scopes.items() for number in range(2 * options.stalled)]
+    for name, scope in (*names, ("honest", "agent:client"), ("honest-again", "agent:client")):
+        named[name] = key = new_key([scope], now, sub=name)
+        store.put_key(key)
     context = multiprocessing.get_context("spawn")
     ours, theirs = context.Pipe()
     try:
@@ -123,7 +130,7 @@ async def with_hub(
     # ---- a thousand agents beside peers that stall
     rows = {str(number): {"text": f"{number}" + "x" * 64_000} for number in range(ROWS)}
     hub.topics.publish("run", lambda: rows)
-    await tell("stall", options.stalled)
+    await tell("stall", 0, options.stalled, "honest")
     deaf = [view for view in hub.roster.agents if view.name.startswith("deaf")]
     requests = [Request("tag00001", 0, "root://s1//", f"/{n:0200}", 1, 1) for n in range(8000)]
     for view in deaf:
@@ -147,7 +154,7 @@ async def with_hub(
 
     # ---- revocation, as `tally key revoke` does it: in the database, by another connection
     for kind in ("honest", "deaf", "operator", "observer"):
-        chosen = [key for name, key in named.items() if name.startswith(kind)]
+        chosen = [key for name, key in named.items() if name.startswith(kind) and name != "honest-again"]
         taken = []
         for key in chosen[:3]:
             sessions = sum(1 for one in everybody(hub) if one.kid == key.kid)
@@ -161,9 +168,57 @@ async def with_hub(
         figure(f"hub.revocation_{kind}_max", max(taken), "s", at_most=1)
 
     # ---- the end
+    port = hub.port
     began = time.monotonic()
     await hub.__aexit__()
     figure("hub.stop_beside_stalled", time.monotonic() - began, "s", at_most=10)
+    await real_hub(directory, options, port, tell)
+
+
+async def real_hub(directory: Path, options: argparse.Namespace, port: int, tell: Any) -> None:
+    """The program itself, with the agents that come back and peers that stall anew, until SIGTERM."""
+    log = directory / "hub.log"
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        metrics = f"127.0.0.1:{probe.getsockname()[1]}"
+    command = [*program_command("tally"), "hub", "--db", str(options.db or directory / "bench.db"),
+               "--listen", f"127.0.0.1:{port}", "--bus", str(directory / "bus"), "--metrics", metrics,
+               "--max-waiting-each", "0"]  # fmt: skip
+    with log.open("wb") as out:
+        process = subprocess.Popen(  # noqa: ASYNC220 - ended by a signal and waited for below
+            command, stdout=out, stderr=out, env=os.environ | {"HOME": str(directory), "XDG_DATA_HOME": str(directory)}
+        )
+    try:
+        began = time.monotonic()
+        await until_counted(process, log, metrics, "tally_hub_agents", options.agents)
+        figure("tally_hub.rejoin_after_restart", time.monotonic() - began, "s", at_most=30)
+        await tell("stall", options.stalled, options.stalled, "honest-again")
+        await until_counted(process, log, metrics, "tally_hub_operators", 2 * options.stalled)
+        await asyncio.sleep(options.seconds)  # what they are sent fills what is between them
+        began = time.monotonic()
+        process.send_signal(signal.SIGTERM)
+        code = await asyncio.to_thread(process.wait, 60)
+        figure("tally_hub.sigterm_beside_stalled", time.monotonic() - began, "s", at_most=10)
+        assert code == 0, log.read_text()[-2000:]
+    finally:
+        if process.poll() is None:
+            process.kill()
+
+
+async def until_counted(process: subprocess.Popen[bytes], log: Path, metrics: str, name: str, least: int) -> None:
+    """Wait until a metric of the hub, all its labels together, has this value."""
+    async with asyncio.timeout(300):
+        while await asyncio.to_thread(counted, metrics, name) < least:
+            assert process.poll() is None, log.read_text()[-2000:]
+            await asyncio.sleep(0.2)
+
+
+def counted(metrics: str, name: str) -> float:
+    with contextlib.suppress(OSError), urllib.request.urlopen(f"http://{metrics}/metrics", timeout=10) as reply:
+        lines = reply.read().decode().splitlines()
+        return sum(float(line.split()[-1]) for line in lines
+                   if line.startswith(name) and 'state="missing"' not in line)  # fmt: skip
+    return 0.0
 
 
 async def until_joined(hub: Hub, agents: int) -> None:
@@ -216,7 +271,7 @@ class Peers(Agents):
                         self.kept.clear()
                         self.pipe.send("left")
                     case "stall":
-                        await self.stall(words[0])
+                        await self.stall(*words)
                         self.pipe.send("stalled")
                     case "join":
                         for number in range(self.agents):
@@ -244,8 +299,8 @@ class Peers(Agents):
         await connection.close()
         return took
 
-    async def stall(self, count: int) -> None:
-        for number in range(count):
+    async def stall(self, first: int, count: int, honest: str) -> None:
+        for number in range(first, first + count):
             for kind in ("operator", "observer"):
                 await self.deaf(f"{kind}{number}", kind, "/operate", RegisterOperator(host="h", version="1"))
             await self.deaf(f"deaf{number}", "agent:client", "/agent", Register("client", "1", "h"))
@@ -257,10 +312,9 @@ class Peers(Agents):
             request.write(b"GET /register HTTP/1.1\r\nHost:")
             _, nothing = await asyncio.open_connection("127.0.0.1", self.port)
             self.kept += [half, silent, request, nothing]
-        kid, secret = self.named["honest"]
-        self.kept.append(
-            await self.joined("honest", "agent:client", "/agent", Register("client", "1", "h"), kid, secret)
-        )
+        kid, secret = self.named[honest]
+        hello = Register("client", "1", "h")
+        self.kept.append(await self.joined(honest, "agent:client", "/agent", hello, kid, secret))
 
     async def deaf(self, name: str, scope: str, door: str, hello: Any) -> None:
         """A session that reads its welcome and nothing more; its window is small."""

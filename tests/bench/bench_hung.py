@@ -147,6 +147,9 @@ def main() -> None:
         what = f"{own.servers} servers, {'one hangs' if hang else 'none hangs'}{', barrier' if own.barrier else ''}"
         tell(what, measured, own.servers - 1, hang=hang)
         rows.append(("one hangs" if hang else "none hangs", measured))
+    if len(rows) == 2:
+        without, hung = (measured.rate(0.0, HANG) for _, measured in rows)
+        report("the minute with the hang, of that without", 100 * hung / without, "%", "95 to 105")
     if own.table:
         times = [n * BIN for n in range(int(-BEFORE / BIN) + 1, int((HANG + AFTER) / BIN))]
         print("| from, s | " + " | ".join(f"{t:g}" for t in times) + " |")

@@ -9,7 +9,8 @@ from PySide6.QtWidgets import QSplitter
 
 from gui.hub.roster import AgentView
 from gui.models import figures
-from gui.models.agent import AgentEvent, AgentFact
+from gui.models.agent import AgentFact, beside_words
+from gui.models.besides import AgentEvent
 from gui.models.fleet import AGENT_STATES, state_word
 from gui.models.rows import Column
 from gui.widgets.crumbs import Crumbs
@@ -93,11 +94,13 @@ class AgentPage(Page):
 
     # ---- called by the presenter
 
-    def show_agent(self, agent: AgentView, facts: Sequence[AgentFact], log: Sequence[AgentEvent]) -> None:
-        """Show this agent as it is now."""
+    def show_agent(
+        self, agent: AgentView, facts: Sequence[AgentFact], log: Sequence[AgentEvent], server: str = ""
+    ) -> None:
+        """Show this agent as it is now. `server`: the one beside it that is looked at; empty: all."""
         self.title.setText(agent.name)
-        server = f"beside {agent.server}" if agent.server else "server agent"
-        self.remark.setText(f"client on {agent.host}" if agent.role == "client" else server)
+        where = f"client on {agent.host}" if agent.role == "client" else beside_words(agent, server)
+        self.remark.setText(where)
         symbol, colour = AGENT_STATES[agent.state]
         self.badge.set_state(symbol, state_word(agent), colour)
         self.badge.show()

@@ -43,6 +43,6 @@ class Part(Base):
         return rank(words, agents, lambda found: f"{found.title} {found.detail}")
 
     def visit(self, **place: object) -> None:
-        """`agent`: its id."""
+        """`agent`: its id; `server`: one of those beside it, by its URL."""
         if isinstance(agent := place.get("agent"), str):
-            self.presenter.open(agent)
+            self.presenter.open(agent, str(place.get("server") or ""))

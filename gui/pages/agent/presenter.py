@@ -8,7 +8,6 @@ from typing import Protocol
 
 from gui.hub.roster import AgentView
 from gui.models.agent import (
-    AgentEvent,
     AgentFact,
     Trail,
     agent_facts,
@@ -16,6 +15,7 @@ from gui.models.agent import (
     history_of,
     log_of,
 )
+from gui.models.besides import AgentEvent
 from gui.pages.desk import Desk
 from gui.runner.progress import RunProgress
 
@@ -27,27 +27,30 @@ MOST_EVENTS = 1000
 class AgentPageView(Protocol):
     """The page."""
 
-    def show_agent(self, agent: AgentView, facts: Sequence[AgentFact], log: Sequence[AgentEvent]) -> None: ...
+    def show_agent(
+        self, agent: AgentView, facts: Sequence[AgentFact], log: Sequence[AgentEvent], server: str = ""
+    ) -> None: ...
     def show_checks(self, checks: Sequence[AgentEvent]) -> None: ...
     def show_history(self, history: Sequence[AgentEvent]) -> None: ...
     def show_gone(self) -> None: ...
 
 
 class AgentPresenter:
-    """`agent` is the id of the one that is open; empty: none."""
+    """`agent` is the id of the one that is open; empty: none. `server`: which of the servers beside it is looked at;
+    empty: all."""
 
     def __init__(self, desk: Desk, page: AgentPageView, clock: Callable[[], float] = time.time) -> None:
         self._desk = desk
         self._page = page
         self._clock = clock
-        self.agent = ""
+        self.agent = self.server = ""
         self._trails: dict[str, Trail] = {}
         self._progress: RunProgress | None = None
         self._read = 0.0
 
     def detach(self) -> None:
         """Show that no workspace is open."""
-        self.agent, self._progress = "", None
+        self.agent, self.server, self._progress = "", "", None
         self._trails.clear()
         self._page.show_gone()
 
@@ -55,9 +58,9 @@ class AgentPresenter:
         """A moment of the run."""
         self._progress = progress
 
-    def open(self, agent: str) -> None:
-        """Show this agent."""
-        self.agent, self._read = agent, 0.0
+    def open(self, agent: str, server: str = "") -> None:
+        """Show this agent, with the checks of this server or of all."""
+        self.agent, self.server, self._read = agent, server, 0.0
         self._page.show_history(())
         self.look()
 
@@ -78,8 +81,9 @@ class AgentPresenter:
         if shown is None:
             self._page.show_gone()
             return
-        self._page.show_agent(shown, agent_facts(shown, self._trails[shown.id], self._progress, now), log_of(shown))
-        self._page.show_checks(checks_of(shown))
+        facts = agent_facts(shown, self._trails[shown.id], self._progress, now)
+        self._page.show_agent(shown, facts, log_of(shown), self.server)
+        self._page.show_checks(checks_of(shown, self.server))
         if now - self._read >= HISTORY_SECONDS:
             self._read = now
             self._desk.background(self._read_history(shown), "read the history of an agent")

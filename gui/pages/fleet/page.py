@@ -21,10 +21,12 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
+from agent.messages import ServerReport
 from gui.campaign.selection import name_order
 from gui.hub.roster import AgentView
 from gui.models import figures
-from gui.models.fleet import AGENT_STATES, FleetServer, count_words, is_busy, ping_words, shared_words, state_word
+from gui.models.besides import daemons_word, throughput_words
+from gui.models.fleet import AGENT_STATES, FleetServer, count_words, ping_words, shared_words, state_word
 from gui.models.rows import Column
 from gui.widgets.parts import Button, Elided, Page, button, label, line, plain_tip
 from gui.widgets.question import ask
@@ -38,6 +40,8 @@ OUT_FOR: tuple[tuple[str, float | None], ...] = (
     ("For 1 hour", 3600.0),
     ("Until allowed again", None),
 )
+MOST_VERDICTS = 6
+"""How many findings the details of a server have in words; the agent's page has all."""
 BUSY_WORDS = "The client uses nearly all its cores: it may be what limits the test, not the servers"
 
 
@@ -47,6 +51,13 @@ def _since(moment: float | None) -> float | None:
 
 def _live(row: AgentView, text: str) -> str:
     return text if row.live else figures.UNKNOWN
+
+
+def _sends(report: ServerReport | None) -> str:
+    throughput = report.throughput if report is not None else None
+    if throughput is None or not throughput.seconds:
+        return figures.UNKNOWN
+    return f"{figures.size(throughput.sent)}/s"
 
 
 CLIENT_COLUMNS: list[Column[AgentView]] = [
@@ -72,8 +83,8 @@ CLIENT_COLUMNS: list[Column[AgentView]] = [
         "right",
         112,
         kind="bar",
-        colour=lambda r: "warn" if is_busy(r) else None,
-        tip=lambda r: BUSY_WORDS if is_busy(r) else "Per cent of one core, for the agent and its workers",
+        colour=lambda r: "warn" if r.busy else None,
+        tip=lambda r: BUSY_WORDS if r.busy else "Per cent of one core, for the agent and its workers",
     ),
     Column(
         "clock",
@@ -161,6 +172,16 @@ SERVER_COLUMNS: list[Column[FleetServer]] = [
         96,
         colour=lambda r: "text" if r.figures.rate else "text3",
     ),
+    Column(
+        "sends",
+        "Sends",
+        lambda r: r.report.throughput.sent if r.report and r.report.throughput else None,
+        lambda r: _sends(r.report),
+        "right",
+        96,
+        tip="Bytes per second to its clients, as the server counts them itself; its agent asks for it",
+        fold=2,
+    ),
     Column("minute", "Last minute", lambda r: r.figures.last_minute, lambda _r: "", kind="spark", width=104, fold=4),
     Column(
         "gaps",
@@ -201,7 +222,7 @@ SERVER_COLUMNS: list[Column[FleetServer]] = [
 
 class FleetPage(Page):
     """The page. Signals carry the public ids of the selected agents; `disconnect_wanted` also for how many seconds
-    (None: until it is allowed again)."""
+    (None: until it is allowed again), `agent_wanted` the server that it was opened from (empty: none)."""
 
     ping_wanted = Signal(list)
     drain_wanted = Signal(list)
@@ -209,7 +230,7 @@ class FleetPage(Page):
     disconnect_wanted = Signal(list, object)
     allow_wanted = Signal(list)
     revoke_wanted = Signal(str)
-    agent_wanted = Signal(str)
+    agent_wanted = Signal(str, str)
     add_servers_wanted = Signal()
 
     def __init__(self, add_agent: Callable[[], object], try_here: Callable[[], object]) -> None:
@@ -236,7 +257,7 @@ class FleetPage(Page):
         self.detail.hide()
         self.servers.selected.connect(self._show_detail)
         self.clients.selected.connect(lambda _row: self._show_buttons())
-        self.clients.activated.connect(lambda row: self.agent_wanted.emit(row.id))
+        self.clients.activated.connect(lambda row: self.agent_wanted.emit(row.id, ""))
         split = QSplitter(Qt.Orientation.Vertical)
         split.setObjectName("fleet")
         for part in (self.clients, self.servers, self.detail):
@@ -365,7 +386,7 @@ class FleetPage(Page):
 class ServerDetail(QWidget):
     """Details of one server: its monitoring line, what is wrong with it, the corrected line, and facts."""
 
-    def __init__(self, open_agent: Callable[[str], object]) -> None:
+    def __init__(self, open_agent: Callable[[str, str], object]) -> None:
         super().__init__()
         self.setObjectName("page")
         self.setAttribute(Qt.WidgetAttribute.WA_StyledBackground)
@@ -402,12 +423,12 @@ class ServerDetail(QWidget):
         self.facts.setColumnStretch(1, 1)
         self.facts.addWidget(label("Facts", "section"), 0, 0, 1, 2)
         self._facts: list[tuple[QLabel, QLabel]] = []
-        for number in range(7):
+        for number in range(10):
             title, value = label("", "secondary"), Elided("")
             self.facts.addWidget(title, number + 1, 0)
             self.facts.addWidget(value, number + 1, 1)
             self._facts.append((title, value))
-        self.facts.setRowStretch(9, 1)
+        self.facts.setRowStretch(11, 1)
         side = QFrame()
         side.setFixedWidth(360)
         side.setLayout(self.facts)
@@ -427,7 +448,10 @@ class ServerDetail(QWidget):
         self.name.setText(server.name)
         errors = [f for f in server.findings if f.severity != "info"]
         if errors:
-            self.verdict.setText("\n".join(f"{f.what}{': ' + f.why if f.why else ''}" for f in errors))
+            words = [f"{f.what}{': ' + f.why if f.why else ''}" for f in errors[:MOST_VERDICTS]]
+            if len(errors) > MOST_VERDICTS:
+                words.append(f"and {len(errors) - MOST_VERDICTS} more, see its checks")
+            self.verdict.setText("\n".join(words))
         elif server.config == "ok":
             self.verdict.setText("The monitoring line of this server is correct.")
         else:
@@ -460,6 +484,7 @@ class ServerDetail(QWidget):
             ),
             ("Sequence gaps", figures.count(server.figures.gaps)),
             ("Shoveler", server.figures.shoveler or figures.UNKNOWN),
+            *_reported(server.report),
         ]
         for (title, value), (name, text) in zip(self._facts, rows, strict=True):
             title.setText(name)
@@ -467,10 +492,22 @@ class ServerDetail(QWidget):
 
     def _more(self) -> None:
         if self._server is not None and self._server.agent is not None:
-            self._open_agent(self._server.agent.id)
+            self._open_agent(self._server.agent.id, self._server.url)
 
     def _copy(self) -> None:
         QGuiApplication.clipboard().setText(self.fixed.text())
+
+
+def _reported(report: ServerReport | None) -> list[tuple[str, str]]:
+    """What only the agent beside the server sees."""
+    if report is None:
+        return [(name, figures.UNKNOWN) for name in ("It says", "MTU, kernel drops", "Beside it")]
+    drops = sum(socket.drops for socket in report.sockets)
+    return [
+        ("It says", throughput_words(report.throughput)),
+        ("MTU, kernel drops", f"{figures.count(report.mtu or None)}, {figures.count(drops)}"),
+        ("Beside it", daemons_word(report) or figures.UNKNOWN),
+    ]
 
 
 def _command_box() -> QLineEdit:

@@ -33,7 +33,7 @@ class Part(Base):
         self.page.disconnect_wanted.connect(presenter.disconnect)
         self.page.allow_wanted.connect(presenter.allow)
         self.page.revoke_wanted.connect(presenter.revoke)
-        self.page.agent_wanted.connect(lambda agent: desk.go("agent", agent=agent))
+        self.page.agent_wanted.connect(lambda agent, server: desk.go("agent", agent=agent, server=server))
         self.page.add_servers_wanted.connect(self.add_servers)
         self._servers: ServersPresenter | None = None
         desk.frame.add_action("Fleet", "add-agent", "Add agent…", "Ctrl+I", self.add_agent, symbol="plus")

@@ -209,9 +209,7 @@ class BundleRun(Struct, frozen=True):
     name: Name
     plan: Long
     settle: Seconds
-    state: Literal[
-        "preparing", "running", "passed", "failed", "inconclusive", "stopped", "aborted", "interrupted", "error"
-    ]
+    state: Literal["preparing", "running", "passed", "failed", "inconclusive", "stopped", "aborted", "error"]
     created: Moment
     started: Moment | None
     ended: Moment | None

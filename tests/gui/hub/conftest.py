@@ -32,7 +32,7 @@ from agent.messages import (
 )
 from gui.hub import Hub, HubListener, HubOptions
 from gui.hub.keys import shared_key
-from gui.hub.persistence import AuditEntry, Hold, HoldKind, Issued, JournalBatch, Key, SignIn, Spend
+from gui.hub.persistence import AuditEntry, Hold, HoldKind, Issued, JournalBatch, Key, Sighting, SignIn, Spend
 from gui.hub.signin.provider import SignInOptions
 from gui.store import Store, parse_database
 from tests.browsers import Browser
@@ -153,9 +153,9 @@ class MemoryStore:
             for line in batch.lines:
                 kept.setdefault(line.n, line)
 
-    def see_agent(self, identity: str, name: str, role: str, facts: Any, now: float) -> None:
+    def see_agents(self, seen: Sequence[Sighting], now: float) -> None:
         self._fault()
-        self.seen.append(identity)
+        self.seen += [one.identity for one in seen]
 
     def add_audit(self, entries: Sequence[AuditEntry]) -> None:
         self._fault()

@@ -11,7 +11,7 @@ import pytest
 from agent.messages import Started
 from gui.hub import commits
 from gui.hub.commits import JournalWriter, Sightings, TokenSpender
-from gui.hub.persistence import JournalBatch, Spend
+from gui.hub.persistence import JournalBatch, Sighting, Spend
 
 
 class Ledger:
@@ -159,12 +159,14 @@ async def test_who_was_here_is_written_down_behind_everything_else(
 ) -> None:
     monkeypatch.setattr(commits, "RETRY_SECONDS", (0.0,))
     seen: list[tuple[str, Any]] = []
+    commits_made: list[int] = []
 
     class Directory:
-        def see_agent(self, identity: str, name: str, role: str, facts: Any, now: float) -> None:
-            if identity == "bad":
+        def see_agents(self, together: Sequence[Sighting], now: float) -> None:
+            commits_made.append(len(together))
+            if any(one.identity == "bad" for one in together):
                 raise OSError("full")
-            seen.append((identity, facts))
+            seen.extend((one.identity, one.facts) for one in together)
 
     sightings = Sightings(Directory(), ledger.run, lambda: 1.0)
     async with asyncio.TaskGroup() as tasks:
@@ -176,6 +178,7 @@ async def test_who_was_here_is_written_down_behind_everything_else(
             await asyncio.sleep(0)
         running.cancel()
     assert seen == [("a", {"v": 1}), ("b", {"v": 2})], "one that fails keeps nobody else from it"
+    assert commits_made == [3, 1, 1, 1], "all together, and each alone only where that fails"
 
 
 async def test_a_position_that_is_known_needs_no_question(ledger: Ledger) -> None:

@@ -128,7 +128,7 @@ async def test_what_is_not_answered_yet_is_bounded(place: Any, key: Any) -> None
 async def test_an_observer_may_not_command_a1_a2_a12(place: Any, key: Any) -> None:
     asked: list[Command] = []
 
-    async def conductor(command: Command, by: str) -> Any:
+    async def conductor(command: Command) -> Any:
         asked.append(command)
 
     place.hub.conductor = conductor
@@ -143,7 +143,7 @@ async def test_an_observer_may_not_command_a1_a2_a12(place: Any, key: Any) -> No
 async def test_an_operator_runs_and_may_stop_meanwhile(place: Any, key: Any) -> None:
     stopped = asyncio.Event()
 
-    async def conductor(command: Command, by: str) -> Any:
+    async def conductor(command: Command) -> Any:
         if command.do == "run":
             await stopped.wait()
             return {"plan": command.plan}
@@ -164,7 +164,7 @@ async def test_a_refused_command_says_why(place: Any, key: Any) -> None:
     await acting.say(Command(id=1, do="run"))
     assert "runs no campaigns" in (await acting.hear(Reply)).text
 
-    async def conductor(command: Command, by: str) -> Any:
+    async def conductor(command: Command) -> Any:
         raise CommandRefusedError("Not today.")
 
     place.hub.conductor = conductor
@@ -258,16 +258,19 @@ async def test_nine_agents_with_the_largest_reports_do_not_end_remote_operation(
         for _ in range(60):
             await agent.say(Notice("info", worst, 1.0))
     told: dict[str, dict[str, Any]] = {}
+    noticed: dict[str, int] = {}
     async with asyncio.timeout(60):
-        while sum(len(row.get("notices", [])) == 8 and bool(row["report"]) for row in told.values()) < 9:
+        while len(told) < 9 or list(noticed.values()) != [8] * 9:
             raw = await watching.socket.recv(decode=False)
             assert len(raw) < MAX_MESSAGE / 2
             message = decode_to_operator(raw)
             if isinstance(message, Feed) and message.topic == "reports":
-                for agent_id, row in rows(message).items():
-                    told.setdefault(agent_id, {}).update(row)
-    assert set(told) == set(ids)
-    assert "more findings are left out" in told[ids[0]]["report"]["findings"][-1]["what"]
+                for key, row in rows(message).items():
+                    told.setdefault(key, {}).update(row)
+            if isinstance(message, Feed) and message.topic == "notices":
+                noticed |= {agent_id: len(row["notices"]) for agent_id, row in rows(message).items()}
+    assert set(told) == {f"{agent_id} root://s" for agent_id in ids}
+    assert "more findings are left out" in told[f"{ids[0]} root://s"]["findings"][-1]["what"]
     await watching.say(Query(id=1, what="runs"))
     assert (await watching.hear(Reply)).id == 1
 
@@ -312,7 +315,7 @@ async def test_one_key_has_a_bounded_number_of_sessions(place: Any, key: Any, mo
 async def test_nothing_is_taken_of_an_operator_who_is_being_shown_out(place: Any, key: Any) -> None:
     asked: list[Command] = []
 
-    async def conductor(command: Command, by: str) -> Any:
+    async def conductor(command: Command) -> Any:
         asked.append(command)
 
     place.hub.conductor = conductor

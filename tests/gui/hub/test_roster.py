@@ -3,13 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import msgspec
 import pytest
 
-from agent.messages import Finding, Notice, ServerReport
-from gui.hub.roster import AgentView, ClockOffset, Roster, newest_notices, public_id, shortened
+from agent.messages import Daemon, Finding, Notice, ServerReport
+from gui.hub.roster import (
+    AgentView,
+    ClockOffset,
+    Roster,
+    agent_row,
+    newest_notices,
+    public_id,
+    report_rows,
+    shortened,
+    with_report,
+)
 
 
 def view(name: str, **changes: Any) -> AgentView:
@@ -75,6 +86,47 @@ def test_of_a_report_is_kept_what_fits_and_the_rest_is_counted() -> None:
     assert len(msgspec.json.encode(kept)) < 70_000
     assert kept.findings[-1].what == "90 more findings are left out"
     assert kept.findings[:10] == largest.findings[:10]
+
+
+def test_what_an_agent_reports_of_many_servers_is_bounded() -> None:
+    worst = Finding("error", "w" * 2000, "y" * 2000, fixed="f" * 2000)
+    daemon = Daemon("h:1", "shoveler", problem="p" * 2000, counts={f"{n:032}": 1.0 for n in range(32)})
+    agent = view("s", servers=("root://gone:1",))
+    for number in range(700):
+        url = f"root://s{number}.example.org:1094"
+        report = ServerReport(t=1.0, server=url, findings=[worst] * 100, daemons=[daemon] * 16)
+        agent = with_report(agent, report)
+    assert len(agent.reports) == len(agent.servers) == 500
+    assert agent.servers[-1] == url
+    assert "root://s0.example.org:1094" not in agent.reports, "the oldest give way"
+    rows = report_rows([agent])
+    assert sum(len(msgspec.json.encode(row)) for row in rows.values()) < 4_000_000
+    assert len(msgspec.json.encode(agent_row(agent))) < 100_000
+
+    honest = [Finding("warning", "w" * 300, "y" * 300, fixed="f" * 200)] * 2
+    agent = view("s")
+    for number in range(500):
+        agent = with_report(agent, ServerReport(t=1.0, server=f"root://s{number}:1094", findings=honest))
+    assert all(report.findings == honest for report in agent.reports.values()), "what honest agents say fits"
+
+
+def test_a_report_replaces_the_one_before_of_the_same_server() -> None:
+    agent = view("s", servers=("root://a:1", "root://b:1"))
+    for answering in (False, True):
+        agent = with_report(agent, ServerReport(t=1.0, server="root://b:1", answering=answering))
+    assert agent.servers == ("root://a:1", "root://b:1")
+    assert [report.answering for report in agent.reports.values()] == [True]
+    agent = with_report(agent, ServerReport(t=2.0))
+    assert agent.reports["root://a:1"].t == 2.0, "an agent beside one server need not name it"
+    for harmful in ("root://\x1b[2J:1", "root://" + "x" * 300):
+        assert with_report(agent, ServerReport(t=3.0, server=harmful)).servers == agent.servers
+
+
+def test_a_client_at_its_limit() -> None:
+    assert not view("c", cpu=350.0, busiest=80.0, cpus=4).busy
+    assert view("c", cpu=365.0, busiest=80.0, cpus=4).busy
+    assert view("c", cpu=110.0, busiest=95.0, cpus=4).busy, "one process at its limit makes no more requests"
+    assert not replace(view("c", cpu=110.0, busiest=95.0, cpus=4), state="missing").busy
 
 
 def test_of_notices_the_newest_are_kept() -> None:

@@ -159,7 +159,7 @@ async def test_a_server_agent_may_not_speak_as_a_client(place: Any) -> None:
     await agent.say(ServerReport(t=1, server="root://s1:1094", answering=True, findings=[]))
     await agent.say(Notice(severity="warning", text="<b>look</b>", t=1))
     await place.until(lambda: place.hub.roster.agents[0].notices)
-    assert place.hub.roster.agents[0].report.answering
+    assert place.hub.roster.agents[0].reports["root://s1:1094"].answering
     assert place.heard.problems == ["agent s1: <b>look</b>"]
     await agent.say(Journal(journal="j", lines=lines(1, 2)))
     assert "role client" in (await agent.hear()).reason

@@ -8,11 +8,11 @@ from typing import Any
 
 import msgspec
 
-from agent.messages import Finding, Notice, ServerReport
+from agent.messages import Finding, Notice, ServerReport, Throughput
 from gui.campaign.selection import Server
 from gui.hub import AgentView
 from gui.hub.feed import Feed, Told, Topics
-from gui.hub.roster import agent_row, report_row
+from gui.hub.roster import agent_row, notices_row, report_rows
 from gui.runner.intake import Member
 from gui.runner.mirror import Mirror
 from gui.runner.progress import (
@@ -156,12 +156,16 @@ def test_agents_with_what_they_report() -> None:
 
     def tell(view: AgentView) -> tuple[AgentView, ...]:
         wire.topics.publish("agents", lambda: {view.id: view}, fields=agent_row)
-        wire.topics.publish("reports", lambda: {view.id: (view.report, view.notices)}, fields=report_row)
+        wire.topics.publish("reports", lambda: report_rows([view]))
+        wire.topics.publish("notices", lambda: {view.id: view.notices}, fields=notices_row)
         return wire.hear().agents
 
     assert tell(view) == (view,)
-    told = replace(view, report=report, notices=(Notice("info", "hello", 1.0),))
+    other = ServerReport(t=6.0, server="root://b", throughput=Throughput(sent=5.0, seconds=10.0))
+    told = replace(view, reports={"root://a//": report, "root://b": other}, notices=(Notice("info", "hello", 1.0),))
     assert tell(told) == (told,)
+    told = replace(told, reports={"root://b": other})
+    assert tell(told) == (told,), "a server that it no longer stands beside"
     beat = replace(told, last_seen=9.0)
     assert tell(beat) == (beat,)
     assert "reports" not in wire.sent, "a heartbeat does not repeat the report"

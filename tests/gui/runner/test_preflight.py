@@ -225,7 +225,9 @@ def beside(workspace: Any, port: int, *findings: Finding) -> None:
     """An agent beside a server has read its configuration."""
     url = f"root://127.0.0.1:{port}"
     report = ServerReport(t=time.time(), server=url, answering=True, findings=list(findings))
-    workspace.hub.roster.put(AgentView(f"a{port}", "k", f"a{port}", "server", "up", server=url, report=report))
+    workspace.hub.roster.put(
+        AgentView(f"a{port}", "k", f"a{port}", "server", "up", servers=(url,), reports={url: report})
+    )
 
 
 async def test_what_is_wrong_with_a_configuration_comes_with_the_line_and_a_way_out(stage: Any) -> None:

@@ -25,8 +25,10 @@ def test_agents_beside_the_chosen_servers_say_what_they_see() -> None:
         monitor_line="xrootd.monitor all dest fstat info user mon.example.org:9993",
     )  # fmt: skip
     views = [
-        AgentView("k/1", "k", "a1", "server", "up", host="h1", server="root://s1:1094", report=report),
-        AgentView("k/2", "k", "a2", "server", "up", host="h2", server="root://s2:1094"),
+        AgentView(
+            "k/1", "k", "a1", "server", "up", host="h1", servers=("root://s1:1094",), reports={"root://s1:1094": report}
+        ),
+        AgentView("k/2", "k", "a2", "server", "up", host="h2", servers=("root://s2:1094",)),
         AgentView("k/3", "k", "c1", "client", "up", host="h3"),
     ]
     (one,) = server_facts(views, {"root://s1:1094"})

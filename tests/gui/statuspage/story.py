@@ -35,7 +35,9 @@ def server(number: int) -> FleetServer:
     if number == 7:
         return FleetServer(name, url, "check", config="no close records without xfr")
     if number == 11:
-        drained = AgentView(f"id-{name}", "k", name, "server", "draining", server=url, reason="asked by bo at 09:50")
+        drained = AgentView(
+            f"id-{name}", "k", name, "server", "draining", servers=(url,), reason="asked by bo at 09:50"
+        )
         return FleetServer(name, url, "up", agent=drained)
     return FleetServer(name, url, "up")
 

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from gui.hub.persistence import AuditEntry, Hold, HubStore, Issued, Key, Person, SignIn, Spend
+from gui.hub.persistence import AuditEntry, Hold, HubStore, Issued, Key, Person, Sighting, SignIn, Spend
 from gui.store import ServerEntry, Store, access
 
 KEY = Key("k1", "x" * 40, ("agent:client", "agent:server"), 100.0, shared=True)
@@ -77,9 +77,11 @@ def test_spent_tokens_are_remembered_until_a_minute_after_they_expired(store: St
 
 def test_agents_and_servers_are_remembered(any_world: Any) -> None:
     store = any_world.store
-    store.see_agent("shared/c1", "c1", "client", {"host": "wn17", "cpus": 8}, 10.0)
-    store.see_agent("shared/c1", "c1", "client", {"host": "wn18", "cpus": 8}, 20.0)
-    (agent,) = store.agents()
+    first = Sighting("shared/c1", "c1", "client", {"host": "wn17", "cpus": 8})
+    store.see_agents([first], 10.0)
+    store.see_agents([replace(first, facts={"host": "wn18", "cpus": 8}), Sighting("k/s1", "s1", "server", {})], 20.0)
+    agent, other = store.agents()
+    assert (other.identity, other.first_seen) == ("k/s1", 20.0)
     assert (agent.first_seen, agent.last_seen, agent.facts["host"]) == (10.0, 20.0, "wn18")
 
     first = store.put_servers([ServerEntry("root://a:1094", "s01", ("EU",), "lab"), ServerEntry("root://b:1094", "")])

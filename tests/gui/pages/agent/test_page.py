@@ -62,12 +62,14 @@ def test_an_agent_beside_a_server_shows_its_checks(page) -> None:
         t=NOW, server="root://s1", answering=True, mtu=1500, udp_drops=3,
         findings=[Finding(severity="error", what="no close records", why="fstat without xfr")],
     )  # fmt: skip
-    agent = client(role="server", server="root://s1", report=report)
+    agent = client(role="server", servers=("root://s1",), reports={"root://s1": report})
     page.show_agent(agent, agent_facts(agent, Trail(), None, NOW), ())
     page.show_checks(checks_of(agent))
     assert page.checks.isVisible()
     rows = [(event.severity, event.what) for event in page.checks.model.rows.all]
-    assert rows == [("info", "server"), ("info", "mtu"), ("warning", "kernel"), ("error", "configuration")]
+    assert rows == [
+        ("info", "server"), ("info", "throughput"), ("info", "mtu"), ("warning", "kernel"), ("error", "configuration"),
+    ]  # fmt: skip
 
 
 def test_what_others_wrote_is_plain_text(page, hostile) -> None:

@@ -161,14 +161,14 @@ def test_a_ping_shows_its_answer_or_that_there_was_none(page) -> None:
 
 
 def test_enter_on_a_client_and_the_button_of_a_server_open_the_agent(page, qtbot) -> None:
-    opened: list[str] = []
-    page.agent_wanted.connect(opened.append)
+    opened: list[tuple[str, str]] = []
+    page.agent_wanted.connect(lambda agent, server: opened.append((agent, server)))
     page.set_clients([client("c1")])
     page.clients.select_key("id-c1")
     qtbot.keyClick(page.clients.view, Qt.Key.Key_Return)
-    beside = replace(client("s1"), role="server", server="root://s1")
+    beside = replace(client("s1"), role="server", servers=("root://s0", "root://s1"))
     page.set_servers([FleetServer("s1", "root://s1", "up", agent=beside)])
     page.servers.select_key("root://s1")
     qtbot.waitUntil(lambda: not page.detail.more.visibleRegion().isEmpty())
     qtbot.mouseClick(page.detail.more, Qt.MouseButton.LeftButton)
-    assert opened == ["id-c1", "id-s1"]
+    assert opened == [("id-c1", ""), ("id-s1", "root://s1")]
