@@ -6,6 +6,8 @@ tally demo                run a whole federation on this machine and show the ve
 tally run PLAN            run a plan
 tally preflight PLAN      check that everything a plan needs is in place
 tally hub                 run the hub without a window
+tally stop, pause, resume end, pause or resume the run under way, here or on a remote hub
+tally agent               list, drain, disconnect and revoke agents, here or on a remote hub
 tally results, compare    show results, and whether they got worse
 tally load                load records from a bus, a file or a directory into the database
 tally federation          sum up how the federation was used, from its records
@@ -37,6 +39,8 @@ COMMANDS = (
     "open",
     "demo",
     "run",
+    "orders",
+    "agents",
     "preflight",
     "results",
     "compare",

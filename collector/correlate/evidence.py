@@ -9,6 +9,7 @@ from typing import Any
 
 from collector.correlate.ids import OPEN
 from collector.correlate.incarnation import Incarnation, OpenFile
+from collector.correlate.sequence import Gap
 from collector.records.text import clean_text
 from collector.wire.header import text_of
 
@@ -46,9 +47,16 @@ def _process(inc: Incarnation, limit: int, now: float) -> dict[str, Any]:
         "last": inc.last,
         "clock": inc.clock,
         "ended": inc.ended,
-        "gaps": [{"class": class_, "stod": inc.stod, **gap._asdict()} for class_, gap in gaps],
+        "gaps": [{"class": class_, "stod": inc.stod, **_gap(gap)} for class_, gap in gaps],
         "missing_ids": {kind: ranges[-limit:] for kind, ranges in missing_ids(inc).items()},
     }
+
+
+def _gap(gap: Gap) -> dict[str, Any]:
+    found = gap._asdict()
+    if gap.sure:
+        del found["sure"]
+    return found
 
 
 def missing_ids(inc: Incarnation) -> dict[str, list[tuple[int, int]]]:
@@ -76,7 +84,7 @@ def dump_incarnation(inc: Incarnation) -> dict[str, Any]:
         "heard_from_start": inc.from_start,
         "dead_since": inc.dead_since,
         "unsettled": inc.unsettled,
-        "gaps": [{"class": c, **gap._asdict()} for c, gap in inc.gaps[-DUMPED:]],
+        "gaps": [{"class": c, **_gap(gap)} for c, gap in inc.gaps[-DUMPED:]],
         "missing_ids": {kind: ranges[-DUMPED:] for kind, ranges in missing_ids(inc).items()},
         "opens": inc.opens,
         "closes": inc.closes,

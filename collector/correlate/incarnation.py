@@ -14,7 +14,7 @@ import msgspec
 from collector.correlate.closed import ClosedIds
 from collector.correlate.delivered import Cache
 from collector.correlate.ids import OPEN, Ids, Seen
-from collector.correlate.sequence import Gap, Tracker
+from collector.correlate.sequence import MAX_PAST, Gap, Tracker
 from collector.records.ids import access_base
 from collector.wire.maps import Flow, Ident, Login, Token
 from collector.wire.userid import UserId
@@ -430,6 +430,10 @@ class Incarnation:
         """Other counters by (sender, class); the sender is "" if one counter is for all of them."""
         self.told: dict[bytes, dict[str, int]] = {}
         """Digest of a datagram of events → how often it came, by sender."""
+        self.files_left: dict[str, float] = {}
+        """Senders from which the f-stream came before, and when it began to come from another (the last few)."""
+        self.twofold = False
+        """It sends to two destinations at once, by two sockets that both reach us."""
         self.gaps: list[tuple[str, Gap]] = []
         """(class, gap), oldest first."""
         self.gap_until = 0.0
@@ -504,6 +508,15 @@ class Incarnation:
         self.dirty_sessions: set[int] = set()
         self.dirty_given: set[int] = set()
         self.new_waits: dict[int, Waiter] = {}
+
+    def files_move(self, remote: str, now: float) -> None:
+        """The f-stream comes from another sender than until now."""
+        self.files_left.pop(remote, None)
+        if self.fstreams > 1:  # else it has not come from anywhere before
+            self.files_left.pop(self.remote, None)
+            self.files_left[self.remote] = now
+        if len(self.files_left) > MAX_PAST:
+            del self.files_left[next(iter(self.files_left))]
 
     @property
     def waits(self) -> int:

@@ -36,7 +36,7 @@ from collector.correlate.sequence import Gap, Tracker
 from collector.wire.maps import Flow, Ident, Login, Token
 from collector.wire.userid import UserId
 
-VERSION = 4
+VERSION = 5
 T = TypeVar("T")
 META = b"m"
 META_KEYS = frozenset(
@@ -106,6 +106,8 @@ class IncarnationRow(NamedTuple):
     lost_maps: Any
     ids: Any
     file_ids: Any
+    twofold: Any
+    files_left: Any
 
 
 def meta_row(values: dict[str, Any]) -> tuple[bytes, bytes]:
@@ -158,6 +160,8 @@ def incarnation_row(inc: Incarnation) -> tuple[bytes, bytes]:
         lost_maps=inc.lost_maps,
         ids=inc.ids.dump(),
         file_ids=inc.file_ids.dump() if inc.one_counter else None,
+        twofold=inc.twofold,
+        files_left=list(inc.files_left.items()),
     )  # fmt: skip
     return row_key(b"i", inc), _pack(row)
 
@@ -305,6 +309,8 @@ class Restored:
                 values = _from_version_2(values)
             if self.version < 4:
                 values = _from_version_3(values)
+            if self.version < 5:
+                values = _from_version_4(values)
             self.incarnations[serial] = _incarnation(serial, values)
             return
         kind, inc = name[:1], self.incarnations[int.from_bytes(name[1:5])]
@@ -367,10 +373,17 @@ def _from_version_2(values: list[Any]) -> list[Any]:
 
 def _from_version_3(values: list[Any]) -> list[Any]:
     """The row of an incarnation of version 3: what came before its session had neither its first time nor a user id."""
-    row = IncarnationRow._make(values)
+    row = IncarnationRow._make([*values, False, []])
     tables = (row.early_info, row.early_token, row.early_flow)
     info, token, flow = ([[k, seen, seen, None, told] for k, seen, told in table] for table in tables)
-    return list(row._replace(early_info=info, early_token=token, early_flow=flow))
+    return list(row._replace(early_info=info, early_token=token, early_flow=flow))[:-2]
+
+
+def _from_version_4(values: list[Any]) -> list[Any]:
+    """The row of an incarnation of version 4: where counters and the f-stream had come from before was not kept."""
+    row = IncarnationRow._make([*values, False, []])
+    sequences = [[sender, c, [*tracker, None]] for sender, c, tracker in row.sequences]
+    return list(row._replace(fseq=[*row.fseq, None], sequences=sequences))
 
 
 def _session_from_version_2(values: list[Any]) -> list[Any]:
@@ -402,6 +415,7 @@ def _incarnation(serial: int, values: list[Any]) -> Incarnation:
     inc.fseq = Tracker.load(row.fseq)
     inc.sequences = {(sender, c): Tracker.load(tracker) for sender, c, tracker in row.sequences}
     inc.gaps = [(c, Gap(*gap)) for c, *gap in row.gaps]
+    inc.twofold, inc.files_left = row.twofold, dict(row.files_left)
     inc.gap_until, inc.unsettled = row.gap_until, row.unsettled
     holes = (hole for _, _, tracker in inc.trackers() for hole in tracker.holes)
     inc.endless = not all(hole.end for hole in holes) or not all(gap.end for _, gap in inc.gaps)

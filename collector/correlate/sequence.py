@@ -7,7 +7,7 @@ within the reorder window (or in time) is it declared missing, as a `Gap`.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple
 
 NEW, LATE, DUPLICATE = range(3)
@@ -16,6 +16,9 @@ NEW, LATE, DUPLICATE = range(3)
 REORDER = 32
 """After this many more datagrams a number is missing and no longer only late. (Networks and relays reorder by a
 few.)"""
+
+MAX_PAST = 8
+"""Senders from which a counter has moved that are remembered: what they sent may still come."""
 
 OF_RECORDS = frozenset({"F", "M", "FM"})
 """Classes of datagrams that file records are made from; FM: both are numbered by one counter (Pelican's own
@@ -27,7 +30,8 @@ class Gap(NamedTuple):
 
     `begin` and `end` are the *window* of what is missing, in the server's own time, whole Unix seconds, both included:
     from the end of the datagram before to the beginning of the one after (`end` 0: no later time is known yet). `t_min`
-    and `t_max` are the arrivals of the two, on the receiver's clock; `t_min` 0: there was none before.
+    and `t_max` are the arrivals of the two, on the receiver's clock; `t_min` 0: there was none before. `sure` False:
+    the counter seems to go on at another address there, and that may be another counter: perhaps nothing is missing.
     """
 
     after: int
@@ -36,6 +40,7 @@ class Gap(NamedTuple):
     end: int
     t_min: float
     t_max: float
+    sure: bool = True
 
 
 def latest(class_: str, gap: Gap) -> float:
@@ -50,13 +55,23 @@ def latest(class_: str, gap: Gap) -> float:
 class Hole:
     """A run of numbers that have not come yet: `count` of them from `first` (a full count, not modulo).
 
-    The times are those of a `Gap`; `since` is when it showed, `at` how many datagrams had come in order then.
+    The times are those of a `Gap`; `since` is when it showed, `at` how many datagrams had come in order then. `move`:
+    the counter seems to have moved then, from one sender to another.
     """
 
-    __slots__ = ("at", "begin", "count", "end", "first", "since", "t_max", "t_min")
+    __slots__ = ("at", "begin", "count", "end", "first", "move", "since", "t_max", "t_min")
 
     def __init__(
-        self, first: int, count: int, begin: int, end: int, t_min: float, t_max: float, since: float, at: int
+        self,
+        first: int,
+        count: int,
+        begin: int,
+        end: int,
+        t_min: float,
+        t_max: float,
+        since: float,
+        at: int,
+        move: tuple[str, str] | None = None,
     ) -> None:
         self.first = first
         self.count = count
@@ -66,14 +81,16 @@ class Hole:
         self.t_max = t_max
         self.since = since
         self.at = at
+        self.move = move
 
     def part(self, first: int, count: int, begin: int, end: int) -> Hole:
         """A part of it, with its own window."""
-        return Hole(first, count, begin, end, self.t_min, self.t_max, self.since, self.at)
+        return Hole(first, count, begin, end, self.t_min, self.t_max, self.since, self.at, self.move)
 
     def values(self) -> list[Any]:
         """Arguments of `Hole`."""
-        return [self.first, self.count, self.begin, self.end, self.t_min, self.t_max, self.since, self.at]
+        known = [self.first, self.count, self.begin, self.end, self.t_min, self.t_max, self.since, self.at]
+        return known if self.move is None else [*known, self.move]
 
 
 class Tracker:
@@ -81,7 +98,8 @@ class Tracker:
 
     `newest` counts on beyond the modulus; `came` counts datagrams that came in order or ahead, `arrived` is when the
     last of them did; `seen` is a bit mask of what has come, bit k standing for ``newest - k``; `sums` maps a number to
-    the checksum of its datagram, to distinguish a duplicate from a wrapped counter.
+    the checksum of its datagram, to distinguish a duplicate from a wrapped counter. `past`: senders from which it seems
+    to have moved, `mixed` how many had come when another sender's last joined it (-1: never).
     """
 
     __slots__ = (
@@ -91,8 +109,10 @@ class Tracker:
         "history",
         "holes",
         "mark",
+        "mixed",
         "modulus",
         "newest",
+        "past",
         "seen",
         "since",
         "start",
@@ -112,6 +132,8 @@ class Tracker:
         self.seen = 0
         self.sums: dict[int, int] = {}
         self.holes: list[Hole] = []
+        self.past: tuple[str, ...] = ()
+        self.mixed = -1
 
     def begin(self, number: int, since: float, mark: int, first: int | None) -> None:
         """The first datagram of this counter is about to be observed; `first` is the number that the counter began with
@@ -166,6 +188,30 @@ class Tracker:
         """Whether a number is missing and may still come."""
         return any((number - hole.first) % self.modulus < hole.count for hole in self.holes)
 
+    def has(self, number: int, checksum: int) -> bool:
+        """Whether exactly this datagram has come."""
+        return self.saw(number) and self.sums.get(number) == checksum
+
+    def saw(self, number: int) -> bool:
+        """Whether a datagram with this number has come lately."""
+        return bool(self.seen >> (self.reached - number) % self.modulus & 1)
+
+    def joined(self, sender: str) -> None:
+        """What comes now is from another sender than before, which was `sender` ("": nobody knows)."""
+        self.past = (*(known for known in self.past if known != sender), sender)[-MAX_PAST:]
+        self.mixed = self.came
+
+    @property
+    def is_mixed(self) -> bool:
+        """Whether what came by two senders was joined so recently that both may still be among what is seen."""
+        return self.mixed >= 0 and self.came - self.mixed <= self.history
+
+    def contradicts(self, number: int, checksum: int) -> bool:
+        """Whether two counters seem to have been taken for this one: senders were joined, and a recent number comes
+        with other bytes. (Otherwise the counter has wrapped.)
+        """
+        return self.is_mixed and self.saw(number) and self.sums.get(number, checksum) != checksum
+
     @property
     def reached(self) -> int:
         """The newest number, counted on beyond the modulus."""
@@ -192,27 +238,36 @@ class Tracker:
                 self.holes[index : index + 1] = parts
                 return
 
-    def settle(self, now: float, patience: float, *, reorder: int = REORDER) -> list[Gap]:
-        """Declare missing what has been awaited for more than `reorder` datagrams or `patience` seconds."""
+    def settle(
+        self,
+        now: float,
+        patience: float,
+        *,
+        reorder: int = REORDER,
+        sure: Callable[[Hole], bool] = lambda hole: hole.move is None,
+    ) -> list[Gap]:
+        """Declare missing what has been awaited for more than `reorder` datagrams or `patience` seconds. `sure`:
+        whether something is missing in that hole."""
         if not self.holes:
             return []
         kept: list[Hole] = []
         found: list[Gap] = []
         for hole in self.holes:
-            if self.came - hole.at >= reorder or now - hole.since >= patience:
-                found.append(self._gap(hole))
+            # whether a counter has really moved shows only after a while
+            if (self.came - hole.at >= reorder and hole.move is None) or now - hole.since >= patience:
+                found.append(self._gap(hole, sure=sure(hole)))
             else:
                 kept.append(hole)
         self.holes = kept
         return found
 
-    def _gap(self, hole: Hole) -> Gap:
+    def _gap(self, hole: Hole, *, sure: bool) -> Gap:
         after = (hole.first - 1) % self.modulus if hole.first > self.start else -1
-        return Gap(after, hole.count, hole.begin, hole.end, hole.t_min, hole.t_max)
+        return Gap(after, hole.count, hole.begin, hole.end, hole.t_min, hole.t_max, sure)
 
     def pending(self, since: float) -> list[Gap]:
         """What has been missing since then and is not yet declared: it may still come."""
-        return [self._gap(hole) for hole in self.holes if hole.since <= since]
+        return [self._gap(hole, sure=hole.move is None) for hole in self.holes if hole.since <= since]
 
     def young(self, now: float, patience: float) -> bool:
         """Whether something sent before everything that we have seen may still be in flight."""
@@ -247,16 +302,20 @@ class Tracker:
             seen,
             recent,
             holes,
+            [self.mixed, *self.past] if self.past else None,
         ]
 
     @classmethod
     def load(cls, values: Iterable[Any]) -> Tracker:
         """The tracker that `dump` was called on."""
-        modulus, newest, came, start, since, arrived, mark, seen, recent, holes = values
+        modulus, newest, came, start, since, arrived, mark, seen, recent, holes, senders = values
         self = cls(modulus)
         self.newest, self.came, self.start = newest, came, start
         self.since, self.arrived, self.mark = since, arrived, mark
         self.seen = int.from_bytes(seen, "big")
         self.sums = dict(recent)
         self.holes = [Hole(*hole) for hole in holes]
+        if senders is not None:
+            self.mixed, *past = senders
+            self.past = tuple(past)
         return self

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import zlib
+from functools import partial
 
 from collector.correlate.incarnation import Incarnation
 from collector.correlate.options import Options
 from collector.correlate.present import Present
 from collector.correlate.processes import Processes
 from collector.correlate.senders import Senders, Totals
-from collector.correlate.sequence import DUPLICATE, LATE, NEW, OF_RECORDS, REORDER, Tracker, latest
+from collector.correlate.sequence import DUPLICATE, LATE, NEW, OF_RECORDS, REORDER, Hole, Tracker, latest
 from collector.wire.userid import split_remote
 
 MAX_GAPS = 200
@@ -51,66 +52,127 @@ class Sequences:
         `begin` and `end` are the datagram's own window, if it has one. `everywhere`: there is one counter for all
         destinations, so a datagram that came by one path is a duplicate by another.
         """
-        now = self._present.now
+        now, checksum = self._present.now, zlib.crc32(data)
+        tracker: Tracker | None
         if inc.one_counter and class_ == "M":
-            tracker: Tracker | None = self._files_tracker(inc, number)
-        else:
-            tracker = inc.sequences.get(key := ("" if everywhere else remote, class_))
+            tracker = self._files_tracker(inc, number)
+            mark = inc.clock if end is None else end
+            verdict = tracker.observe(number, checksum, begin or 0, mark, now, self._present.arrived)
+            return self._judge(inc, tracker, verdict, remote)
+        key = ("" if everywhere else remote, class_)
+        tracker = inc.sequences.get(key)
+        left = ""
+        if tracker is not None and class_ == "M" and tracker.contradicts(number, checksum):
+            # two counters were taken for one: what is missing of either is not known
+            inc.sequences[key] = tracker = self._begun(inc, number, modulus, None)
+            tracker.joined("")
+            inc.twofold = True
         if tracker is None:
-            tracker = self._late(inc, class_, number)
+            tracker = self._elsewhere(inc, class_, remote, number, checksum)
         if tracker is None:
-            tracker = self._first(inc, class_, remote, number, data, modulus)
+            tracker, left = self._first(inc, class_, remote, number, data, modulus)
             inc.sequences[key] = tracker
             if len(inc.sequences) > MAX_TRACKERS:
                 kept = sorted(inc.sequences, key=lambda k: inc.sequences[k].came)[MAX_TRACKERS // 2 :]
                 inc.sequences = {k: t for k, t in inc.sequences.items() if k in set(kept) or t is tracker}
         # what has no window of its own is sent at once: anything missing after it was sent after the last reported time
         mark = inc.clock if end is None else end
-        verdict = tracker.observe(number, zlib.crc32(data), begin or 0, mark, now, self._present.arrived)
+        awaited = len(tracker.holes)
+        verdict = tracker.observe(number, checksum, begin or 0, mark, now, self._present.arrived)
+        if len(tracker.holes) > awaited and class_ == "M" and (left or tracker.is_mixed):
+            tracker.holes[-1].move = (left or tracker.past[-1], remote)
         return self._judge(inc, tracker, verdict, remote)
 
     @staticmethod
-    def _late(inc: Incarnation, class_: str, number: int) -> Tracker | None:
-        """The counter of another sender that misses a number which comes from a sender without a counter: the server's
-        address has changed, and the datagram was overtaken.
+    def _elsewhere(inc: Incarnation, class_: str, remote: str, number: int, checksum: int) -> Tracker | None:
+        """The counter that a datagram belongs to whose sender has none: the server's address has changed since it was
+        sent (it comes late, or again), or the counter of another sender misses its number.
         """
         if not _is_movable(class_):
             return None
-        others = (tracker for (_, known), tracker in inc.sequences.items() if known == class_)
-        return next((tracker for tracker in others if tracker.awaits(number)), None)
+        others = [tracker for (_, known), tracker in inc.sequences.items() if known == class_]
+        for tracker in others:
+            if remote in tracker.past and (tracker.has(number, checksum) or tracker.awaits(number)):
+                return tracker
+        for tracker in others:
+            if tracker.awaits(number):
+                tracker.joined(remote)
+                return tracker
+        return None
 
-    def _first(self, inc: Incarnation, class_: str, remote: str, number: int, data: bytes, modulus: int) -> Tracker:
-        """The counter of a sender whose first datagram of a class is about to be observed."""
+    def _first(
+        self, inc: Incarnation, class_: str, remote: str, number: int, data: bytes, modulus: int
+    ) -> tuple[Tracker, str]:
+        """The counter of a sender whose first datagram of a class is about to be observed; and the sender from which it
+        seems to have moved, if it has.
+        """
         now = self._present.now
         if class_ == "M" and number == 0 and data[0] == IDENT and inc.heard <= REORDER:
             inc.hear_from_start()
         others = [known for known in inc.sequences if known[1] == class_]
         start = 0 if class_ == "M" else 1
-        # a socket that appears later may be an old one behind a new port or address: its counter is not at its start
-        heard_all = inc.from_start and (not others or now - inc.first < self._options.grace)
+        movable = _is_movable(class_)
         # a second destination's counter says the same under the same number
-        told = any(inc.sequences[other].sums.get(number) == zlib.crc32(data) for other in others)
-        if others and number != start and not told:
-            moved = self._moved(inc, others, number) if _is_movable(class_) else None
+        checksum = zlib.crc32(data)
+        told = any(inc.sequences[other].sums.get(number) == checksum for other in others)
+        if movable and others and number != start and not told:
+            moved = self._moved(inc, others, number)
             if moved is not None:
                 return moved
+        # a socket that appears later may be an old one behind a new port or address: its counter is not at its start
+        heard_all = inc.from_start and (not others or (not movable and now - inc.first < self._options.grace))
+        if heard_all and others:
             address = split_remote(remote)[0]
-            new = not any(split_remote(other)[0] == address for other, _ in others)
-            heard_all = heard_all and not (new or _is_movable(class_))
+            heard_all = any(split_remote(other)[0] == address for other, _ in others)
         # it may only become known later that there is one counter for everything a stream sends
         heard_all = heard_all and not (class_ == "G text" and any(sender == remote for sender, _ in inc.sequences))
+        tracker = self._begun(inc, number, modulus, start if heard_all else None)
+        if class_ == "M" and others and (number != start or any(inc.sequences[other].past for other in others)):
+            tracker.joined("")  # another may have been taken for it, and have what it misses
+            inc.twofold = inc.twofold or not told
+        return tracker, ""
+
+    def _begun(self, inc: Incarnation, number: int, modulus: int, start: int | None) -> Tracker:
         tracker = Tracker(modulus)
-        tracker.begin(number, now, inc.clock, start if heard_all else None)
+        tracker.begin(number, self._present.now, inc.clock, start)
         return tracker
 
     @staticmethod
-    def _moved(inc: Incarnation, others: list[tuple[str, str]], number: int) -> Tracker | None:
+    def _moved(inc: Incarnation, others: list[tuple[str, str]], number: int) -> tuple[Tracker, str] | None:
         """The counter of another sender that a number goes on with: the server's address or port has changed (NAT, DNS,
-        two stacks), and nothing is missing for it. It is that sender's no longer.
+        two stacks). It is that sender's no longer. Or it is another counter, of a second destination: `_is_sure`
+        decides that later.
         """
         trackers = inc.sequences
         ahead, other = min(((number - trackers[other].reached) % trackers[other].modulus, other) for other in others)
-        return trackers.pop(other) if 0 < ahead < trackers[other].history else None
+        if not 0 < ahead < trackers[other].history:
+            return None
+        tracker = trackers.pop(other)
+        tracker.joined(other[0])
+        return tracker, other[0]
+
+    def _is_sure(self, inc: Incarnation, class_: str, tracker: Tracker, hole: Hole) -> bool:
+        """Whether what has not come by this counter is missing. (Only messages go to several destinations, with a
+        counter for each.)
+        """
+        if class_ != "M":
+            return True
+        if tracker.past and inc.twofold:
+            return False
+        if hole.move is not None and not self._has_moved(inc, *hole.move, hole.since):
+            return False
+        others = [other for (_, known), other in inc.sequences.items() if known == class_ and other is not tracker]
+        numbers = range(hole.first, hole.first + hole.count)
+        return not any(other.past and any(map(other.saw, numbers)) for other in others)
+
+    def _has_moved(self, inc: Incarnation, old: str, new: str, since: float) -> bool:
+        """Whether a counter really went on at another sender then. All that goes to one destination comes by one
+        socket: then the f-stream, whose counter is one for the whole process, has moved there as well.
+        """
+        gone = inc.files_left.get(old)
+        if gone is None or old == inc.remote:
+            return False
+        return (new == inc.remote or new in inc.files_left) and gone <= since + self._options.grace / 2
 
     def observe_files(self, inc: Incarnation, number: int, data: bytes, begin: int, end: int, remote: str) -> int:
         """Follow the f-stream's counter, which is one for the whole process whatever the destinations.
@@ -122,6 +184,7 @@ class Sequences:
             self._files_tracker(inc, number)
         verdict = tracker.observe(number, zlib.crc32(data), begin, end, now, self._present.arrived)
         if (verdict != NEW or tracker.holes) and self._judge(inc, tracker, verdict, remote) == DUPLICATE:
+            inc.twofold = inc.twofold or remote != inc.remote
             return verdict
         if inc.endless and verdict == NEW:
             self._bound(inc, end)
@@ -156,11 +219,13 @@ class Sequences:
         """Declare gaps where nothing will come any more."""
         holes = 0
         for _, class_, tracker in inc.trackers():
-            for gap in tracker.settle(self._present.now, patience):
+            for gap in tracker.settle(self._present.now, patience, sure=partial(self._is_sure, inc, class_, tracker)):
                 self._processes.touch(inc)
-                self._totals.missing[class_[0]] += gap.missing
                 inc.gaps.append((class_, gap))
                 del inc.gaps[:-MAX_GAPS]
+                if not gap.sure:
+                    continue
+                self._totals.missing[class_[0]] += gap.missing
                 if class_ in OF_RECORDS:
                     inc.lost_files += gap.missing if "F" in class_ else 0
                     inc.lost_maps += gap.missing if "M" in class_ else 0

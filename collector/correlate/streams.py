@@ -126,6 +126,8 @@ class Streams:
         """An f-stream datagram of a process is about to be applied: note the path by which it comes now."""
         inc.fstreams += 1
         if inc.remote != remote or inc.shoveler != self._present.shoveler:
+            if inc.remote != remote:
+                inc.files_move(remote, self._present.now)
             inc.remote, inc.shoveler = remote, self._present.shoveler
             inc.not_ready()
 

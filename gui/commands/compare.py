@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import argparse
 import difflib
+from collections.abc import Iterable
 
 from gui import report
 from gui.commands import CommandError
-from gui.commands.places import add_database_option, open_to_read
+from gui.commands.remote import add_place_options, open_results
 from gui.commands.results import add_out_option, latest_run, put
 from gui.models.compare import read_comparison
 from gui.report.history import ALL
@@ -41,7 +42,7 @@ def add_parsers(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -
     compare.add_argument("--format", choices=report.COMPARED_FORMATS, help="output format (default: table)")
     compare.add_argument("--json", action="store_true", help="the same as --format json")
     add_out_option(compare)
-    add_database_option(compare)
+    add_place_options(compare, "compare runs")
     compare.set_defaults(run=run_compare)
 
 
@@ -53,7 +54,11 @@ def run_compare(options: argparse.Namespace) -> int:
         raise CommandError("--trend compares all runs of a plan; leave out either the run numbers or --trend.")
     if options.last is not None and (options.trend is None or options.last < 1):
         raise CommandError("--last needs --trend and a number of at least 1.")
-    with open_to_read(options) as store:
+
+    def needed(store: Store) -> Iterable[int]:
+        return () if options.trend is not None else _pair(store, options.first, options.second)
+
+    with open_results(options, needed) as store:
         found = (
             _trend(store, options.trend, options.last or LAST)
             if options.trend is not None
@@ -67,14 +72,20 @@ def run_compare(options: argparse.Namespace) -> int:
 
 def _comparison(store: Store, first: int | None, second: int | None) -> report.Comparison:
     """Compare `second` with `first`; a single run, or the latest one, with its baseline. Raises CommandError."""
-    run = second if second is not None else first if first is not None else latest_run(store)
-    base = first if second is not None and first is not None else _baseline(store, run)
-    if base == run:
-        raise CommandError(f"Run {run} would be compared with itself; name another run.")
+    base, run = _pair(store, first, second)
     comparison = read_comparison(store, base, run)
     if comparison.refusal:
         raise CommandError(comparison.refusal)
     return comparison
+
+
+def _pair(store: Store, first: int | None, second: int | None) -> tuple[int, int]:
+    """Which runs are compared: the base, and the other. Raises CommandError."""
+    run = second if second is not None else first if first is not None else latest_run(store)
+    base = first if second is not None and first is not None else _baseline(store, run)
+    if base == run:
+        raise CommandError(f"Run {run} would be compared with itself; name another run.")
+    return base, run
 
 
 def _baseline(store: Store, run: int) -> int:

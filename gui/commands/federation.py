@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from typing import cast
 
 from gui.commands import CommandError
-from gui.commands.places import add_database_option, open_to_read
+from gui.commands.remote import add_place_options, open_results
 from gui.report import Federation, federation_csv, federation_json, federation_text, limited
 from gui.store import Store, host_of
 from gui.store.records import LAST_DAY, UsageGroup
@@ -45,7 +45,7 @@ def add_parsers(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -
     form = federation.add_mutually_exclusive_group()
     form.add_argument("--json", action="store_true", help="as JSON")
     form.add_argument("--csv", action="store_true", help="as CSV; with --by server it includes the caches' own figures")
-    add_database_option(federation)
+    add_place_options(federation, "sum up the records")
     federation.set_defaults(run=run_federation)
 
 
@@ -60,7 +60,7 @@ def run_federation(options: argparse.Namespace) -> int:
     if options.ports and "server" not in (by, then):
         raise CommandError("--ports needs grouping by server: add --by server.")
     own = True if options.own else False if options.foreign else None
-    with open_to_read(options) as store:
+    with open_results(options, use=True) as store:
         if options.cache:
             _must_be_known(store, options.cache)
         federation = Federation(

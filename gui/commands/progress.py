@@ -24,6 +24,7 @@ WORDS = {
     "starting": "starting the clients' workers",
     "round": "reading",
     "pause": "reading",
+    "paused": "PAUSED",
     "ending": "ending the round",
     "settling": "waiting for monitoring",
     "reconciling": "comparing",

@@ -11,8 +11,8 @@ from pathlib import Path
 from gui import report
 from gui.commands import CommandError, reason
 from gui.commands.bundles import ENDING, write_bundle
-from gui.commands.places import add_database_option, open_to_read
 from gui.commands.progress import table_width
+from gui.commands.remote import add_place_options, open_results, refuse_senseless
 from gui.commands.runs import listing
 from gui.hub.signing import SigningError
 from gui.models.course import view_of
@@ -63,7 +63,7 @@ def add_parsers(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -
         help="leave out of all figures what the plan's own faults lost; the success with it is said, too",
     )
     results.add_argument("--redact", action="store_true", help="replace names of hosts and people with numbers")
-    add_database_option(results)
+    add_place_options(results, "show the results of a run")
     results.set_defaults(run=run_results)
 
 
@@ -80,10 +80,15 @@ def add_out_option(parser: argparse.ArgumentParser) -> None:
 def run_results(options: argparse.Namespace) -> int:
     """Print or write the report."""
     _check(options)
+    refuse_senseless(options)
     if options.schema:
         put([report.json_schema()], options.out)
         return 0
-    with open_to_read(options) as store:
+
+    def needed(store: Store) -> list[int]:
+        return [] if options.list else [options.number if options.number is not None else latest_run(store)]
+
+    with open_results(options, needed) as store:
         if options.list:
             put([listing(store, as_json=options.json or options.format == "json")], options.out)
             return 0
@@ -129,6 +134,8 @@ def _check(options: argparse.Namespace) -> None:
                 raise CommandError(f"--{name} needs --requests; add it, or leave --{name} out.")
     if mode and options.without_injected:
         raise CommandError(f"--{mode} lists what there is; leave --without-injected out.")
+    if mode == "schema" and options.hub:
+        raise CommandError("--schema is the same for every hub; leave --hub out.")
     if mode in ("list", "schema") and (options.number is not None or options.redact):
         raise CommandError(f"--{mode} accepts neither a run nor --redact; leave them out.")
     if options.json and options.format not in (None, "json"):
@@ -171,8 +178,9 @@ def latest_run(store: Store) -> int:
     return runs[0].id
 
 
-def write_reports(store: Store, made: report.RunReport, directory: Path) -> list[Path]:
-    """Write all report formats and the bundle of a run to a directory. Raises CommandError when that fails."""
+def write_reports(store: Store, made: report.RunReport, directory: Path, *, signed: bool = True) -> list[Path]:
+    """Write all report formats and the bundle of a run to a directory; `signed`: the bundle, by this hub. Raises
+    CommandError when that fails."""
     run = made.run.id
     written = []
     try:
@@ -183,7 +191,7 @@ def write_reports(store: Store, made: report.RunReport, directory: Path) -> list
             written.append(path)
         bundle = directory / f"run-{run}{ENDING}"
         try:
-            write_bundle(store, run, bundle)
+            write_bundle(store, run, bundle, signed=signed)
         except SigningError as error:
             print(f"tally: {error} The bundle {bundle.name} is not signed.", file=sys.stderr)
             write_bundle(store, run, bundle, signed=False)

@@ -28,7 +28,7 @@ from gui.commands.places import (
     has_display,
 )
 from gui.commands.progress import TerminalProgress, table_width
-from gui.commands.remote import add_options, run_remote
+from gui.commands.remote import add_remote_options, refuse_senseless, run_remote
 from gui.commands.results import write_reports
 from gui.commands.takeover import take_over
 from gui.hub import AgentView
@@ -67,10 +67,10 @@ def add_parsers(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -
     run.add_argument("--headless", action="store_true", help="never open a window")
     run.add_argument("--out", type=Path, metavar="DIR", help="write the reports of the run to this directory")
     run.add_argument(
-        "--wait", type=float, default=600.0, metavar="SECONDS", help="maximum time to wait for clients (600)"
+        "--wait", type=_seconds, default=600.0, metavar="SECONDS", help="maximum time to wait for clients (600)"
     )
     add_hub_options(run)
-    add_options(run)
+    add_remote_options(run, "run the plan", insecure=False)
     run.set_defaults(run=run_plan, output_decides=False)
 
     hub = commands.add_parser(
@@ -151,6 +151,16 @@ def add_hub_options(parser: argparse.ArgumentParser) -> None:
         help=f"the same, from one address (default: as in the settings, or {MAX_WAITING_EACH})",
     )
     parser.add_argument("--shared-key-file", type=Path, metavar="FILE", help="read the shared key from this file")
+
+
+def _seconds(text: str) -> float:
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = -1.0
+    if not 0.0 <= seconds <= 1e6:
+        raise argparse.ArgumentTypeError(f"expected a number of seconds from 0 to 1,000,000, not {text!r}")
+    return seconds
 
 
 @dataclass(frozen=True, slots=True)
@@ -266,6 +276,7 @@ def run_plan(options: argparse.Namespace) -> int:
     """Run a plan, in a window if there is a display."""
     if options.handed_over:
         return take_over()
+    refuse_senseless(options)
     if not options.plan:
         raise CommandError("Name a plan to run: a file, or a preset (`tally run --help` lists them).")
     loaded = load_plan(options.plan)

@@ -29,12 +29,18 @@ from gui.hub.session import NORMAL, POLICY_VIOLATION, shorten
 
 log = logging.getLogger("tally.hub")
 
+PROTOCOL = 2
+"""Of this door. 2: copies of the database ("parts", "rows"), pausing."""
 FEED_SECONDS = 0.2
 MAX_PLAN = 1024 * 1024
 MAX_UNDER_WAY = 32
 """Commands and queries of a session that are not answered yet; more are refused."""
 PART = 256 * 1024
 """Characters of an answer in one message."""
+
+
+KeyValue = Annotated[int, Meta(ge=-(2**63), le=2**63 - 1)] | float | Annotated[str, Meta(max_length=1024)]
+"""A value of a primary key."""
 
 
 class RegisterOperator(Message, frozen=True, tag="register_operator"):
@@ -46,21 +52,37 @@ class RegisterOperator(Message, frozen=True, tag="register_operator"):
 
 
 class OperatorWelcome(Message, frozen=True, tag="operator_welcome"):
-    """First message on /operate. `may` are the scopes that this session has."""
+    """First message on /operate. `may` are the scopes that this session has, `protocol` is what the hub knows."""
 
     public_id: Short
     hub_version: Short
     hub_time: Time
     may: list[str]
+    protocol: int = 1
 
 
 class Command(Message, frozen=True, tag="command"):
-    """A command of the operator. "run" needs `plan` (TOML) and may include `files` (the text of its file list)."""
+    """A command of the operator. "run" needs `plan` (TOML) and may include `files` (the text of its file list), and for
+    how many seconds to `wait` for its clients (null: as long as the hub does by itself)."""
 
     id: Annotated[int, Meta(ge=0, le=2**53)]
-    do: Literal["run", "stop", "abort", "invite", "disconnect", "allow", "drain", "resume", "revoke", "ping"]
+    do: Literal[
+        "run",
+        "stop",
+        "abort",
+        "pause",
+        "continue",
+        "invite",
+        "disconnect",
+        "allow",
+        "drain",
+        "resume",
+        "revoke",
+        "ping",
+    ]
     plan: Annotated[str, Meta(max_length=MAX_PLAN)] = ""
     files: Annotated[str, Meta(max_length=2 * MAX_PLAN)] = ""
+    wait: Annotated[float, Meta(ge=0, le=1e6)] | None = None
     agent: Annotated[str, Meta(max_length=64)] = ""
     """Public id of the agent that a command is about."""
     lasts: Annotated[float, Meta(ge=0, le=1e9)] | None = 0.0
@@ -72,13 +94,19 @@ class Command(Message, frozen=True, tag="command"):
 
 class Query(Message, frozen=True, tag="query"):
     """A question, which observers may ask as well: "runs" (newest first, those below `before` if it is not 0, at most
-    `limit`), or of one `run` its "plan" or its "result"."""
+    `limit`), or of one `run` its "plan" or its "result". For a copy of the results (`gui.store.replica`): "parts" and
+    their versions; "rows" of a `table` of the parts of this `kind` and these `numbers`, at most `limit`, `after` a
+    key."""
 
     id: Annotated[int, Meta(ge=0, le=2**53)]
-    what: Literal["runs", "plan", "result"]
+    what: Literal["runs", "plan", "result", "parts", "rows"]
     run: Annotated[int, Meta(ge=0, le=2**53)] = 0
     before: Annotated[int, Meta(ge=0, le=2**53)] = 0
     limit: Annotated[int, Meta(ge=1, le=1000)] = 100
+    kind: Literal["known", "run", "details", "day"] = "known"
+    numbers: Annotated[tuple[Annotated[int, Meta(ge=0, le=2**53)], ...], Meta(max_length=100)] = ()
+    table: Annotated[str, Meta(max_length=64)] = ""
+    after: Annotated[tuple[KeyValue, ...], Meta(max_length=8)] = ()
 
 
 class Part(Message, frozen=True, tag="part"):
@@ -104,8 +132,9 @@ ToOperator = OperatorWelcome | Feed | Reply | Part | Goodbye
 decode_from_operator: Callable[[str | bytes], FromOperator] = msgspec.json.Decoder(FromOperator).decode
 decode_to_operator: Callable[[str | bytes], ToOperator] = msgspec.json.Decoder(ToOperator).decode
 
-Conductor = Callable[[Command], Awaitable[Any]]
-"""Carries out a command and returns the reply's value; raises CommandRefusedError with one sentence."""
+Conductor = Callable[[Command, str], Awaitable[Any]]
+"""Carries out a command of the operator that is named, and returns the reply's value; raises CommandRefusedError with
+one sentence."""
 Answerer = Callable[[Query], Awaitable[bytes]]
 """Answers a query with a JSON document; raises CommandRefusedError with one sentence."""
 

@@ -16,7 +16,7 @@ from gui.hub.feed import Topics
 from gui.hub.gate import turn_away
 from gui.hub.keyring import Keyring
 from gui.hub.listener import HubListener
-from gui.hub.operate import Answerer, Command, OperatorSession, OperatorWelcome
+from gui.hub.operate import PROTOCOL, Answerer, Command, OperatorSession, OperatorWelcome
 from gui.hub.refusals import Refusals
 from gui.hub.roster import public_id
 from gui.hub.session import NORMAL
@@ -91,6 +91,7 @@ class Operators:
                     hub_version=self._version,
                     hub_time=self._clock(),
                     may=list(bearer.scopes),
+                    protocol=PROTOCOL,
                 )
             )
         finally:

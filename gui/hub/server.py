@@ -573,7 +573,7 @@ class Hub:
                 case _:
                     if self.conductor is None:
                         raise CommandRefusedError("This hub runs no campaigns.")
-                    return await self.conductor(command)
+                    return await self.conductor(command, f"operator {operator}")
         except CredentialError as error:
             raise CommandRefusedError(str(error)) from error
         if not done:

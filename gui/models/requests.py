@@ -21,6 +21,8 @@ MOST = 250_000
 """Requests in the table; of more, all that are not matched and as many others as there is room for."""
 
 
+LOST_AT = "lost_at"
+"""What a filter calls the column that says where a record was lost."""
 MOST_RECORDS = 1000
 """Records that nobody requested, of each repeat."""
 

@@ -9,6 +9,7 @@ OUTCOMES = {
     "inconclusive": ("warn", "inconclusive", "warn"),
     "stopped": ("stop", "stopped", "mute"),
     "aborted": ("stop", "aborted", "mute"),
+    "interrupted": ("warn", "interrupted", "warn"),
     "error": ("bad", "failed", "bad"),
 }
 

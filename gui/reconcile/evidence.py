@@ -340,7 +340,8 @@ class Evidence:
 
 
 def _gap(gap: Gap) -> SequenceGap:
-    return SequenceGap(gap.cls, gap.after, gap.missing, gap.t_min, gap.t_max, float(gap.begin), float(gap.end))
+    begin, end = float(gap.begin), float(gap.end)
+    return SequenceGap(gap.cls, gap.after, gap.missing, gap.t_min, gap.t_max, begin, end, gap.sure)
 
 
 def _process(told: ServerProcess) -> Process:

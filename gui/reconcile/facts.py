@@ -46,7 +46,8 @@ class SequenceGap:
     """`missing` numbers of one class after number `after`. `t_min`, `t_max`: arrival of its neighbours at a collector.
 
     `kind`: ``F`` (opens and closes), ``M`` (logins and names), ``FM`` (both share one counter), or another that file
-    records do not need. `begin` and `end`: packet time, 0 when it is not known."""
+    records do not need. `begin` and `end`: packet time, 0 when it is not known. `sure` False: perhaps nothing is
+    missing, because what looks like one counter may be two."""
 
     kind: str
     after: int
@@ -55,6 +56,7 @@ class SequenceGap:
     t_max: float
     begin: float = 0.0
     end: float = 0.0
+    sure: bool = True
 
     @property
     def window(self) -> Span:

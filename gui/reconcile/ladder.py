@@ -362,13 +362,14 @@ def _with_gaps(
     agree = all(other is not None and other.lost_at == taken.lost_at and other.certain for other in others)
     if len(gaps) > 1 and len(close) != 1:
         cause = f"{taken.why}: one of the datagrams that never came then had its {held}"
-        return _Found(taken.lost_at, cause, taken.certain and agree and sure)
+        real = all(other.sure for other, _ in gaps)
+        return _Found(taken.lost_at, cause, taken.certain and agree and sure and real)
     datagram = LostDatagram(
         server=process.server, stod=process.stod, cls=gap.kind, after=gap.after, missing=gap.missing,
         begin=window.begin + SLACK, end=window.end - SLACK, held=held,
     )  # fmt: skip
     cause = f"{taken.why}: {_missing(gap, known.name)}, with its {held}"
-    return _Found(taken.lost_at, cause, taken.certain and agree and sure, datagram)
+    return _Found(taken.lost_at, cause, taken.certain and agree and sure and gap.sure, datagram)
 
 
 def _closely(gap: SequenceGap, held: Held, miss: Miss) -> bool:

@@ -175,5 +175,5 @@ def _groups(
     for place, (_, gap) in enumerate(gaps):
         if place in parent:
             found[place] = group = groups[root(place)]
-            group.missing += gap.missing
+            group.missing += gap.missing if gap.sure else 0
     return found

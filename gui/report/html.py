@@ -88,7 +88,7 @@ def page(title: str, content: str, script: str = "") -> str:
 def _head(report: RunReport) -> str:
     run = report.run
     role, words = STATUS[report.conclusion]
-    if report.conclusion == "none" or run.state in ("stopped", "aborted", "running"):
+    if report.conclusion == "none" or run.state in ("stopped", "aborted", "interrupted", "running"):
         words += f" ({run.state})"
     facts = [
         tests_passed(report),

@@ -258,7 +258,7 @@ def _parts(columns: list[Column], tests: Sequence[TestReport], width: int | None
 def headline(report: RunReport) -> str:
     """One line: which run, and how it ended."""
     verdict = {"pass": "PASS", "fail": "FAIL", "inconclusive": "INCONCLUSIVE", "none": "no result"}[report.conclusion]
-    if report.conclusion == "none" or report.run.state in ("stopped", "aborted", "running"):
+    if report.conclusion == "none" or report.run.state in ("stopped", "aborted", "interrupted", "running"):
         verdict += f" ({report.run.state})"
     name, started = bounded(report.run.name, PATH), numbers.moment(report.run.started)
     return f"Run {report.run.id}  {name}  {verdict}  {tests_passed(report)}  started {started}"

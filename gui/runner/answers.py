@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import msgspec
 
 from gui.hub import CommandRefusedError
@@ -10,7 +12,10 @@ from gui.reconcile import run_figures, standing
 from gui.report import build
 from gui.report.document import json_report
 from gui.runner.host import Blocking
+from gui.runner.queues import workspace_id
 from gui.store import NoSuchRowError, RunEntry, Store, StoreError
+from gui.store.migrations import HEAD
+from gui.store.replica import catalogue, rows
 
 UNREADABLE = (ArithmeticError, LookupError, TypeError, ValueError, msgspec.MsgspecError)
 """What reading raises for rows that contradict each other."""
@@ -34,6 +39,14 @@ class RunRow(msgspec.Struct, frozen=True):
     counted: int | None
     baseline: bool
     origin: str
+
+
+class Parts(msgspec.Struct, frozen=True):
+    """The answer to "parts": the version of each part of the workspace with this id, whose database has this schema."""
+
+    workspace: str
+    schema: str
+    versions: dict[str, str]
 
 
 class Answers:
@@ -65,6 +78,14 @@ class Answers:
                 return msgspec.json.encode({"run": run.id, "name": run.name, "plan": run.plan_text})
             case "result":
                 return json_report(build(self._store, query.run))
+            case "parts":
+                versions = catalogue(self._store.database, time.time())
+                return msgspec.json.encode(Parts(workspace_id(self._store), HEAD, versions))
+            case "rows":
+                database, numbers = self._store.database, query.numbers
+                return msgspec.json.encode(
+                    rows(database, query.kind, numbers, query.table, query.after, query.limit), enc_hook=str
+                )
 
     def _row(self, run: RunEntry) -> RunRow:
         conclusion, requests, matched, counted = "none", None, None, None

@@ -1,4 +1,4 @@
-"""The commands of remote operators: run a plan, stop the run, abort it."""
+"""The commands of remote operators: run a plan; stop, abort, pause and resume the run."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class RunConductor:
     def __init__(self, runs: Runs) -> None:
         self._runs = runs
 
-    async def __call__(self, command: Command) -> Any:
+    async def __call__(self, command: Command, by: str) -> Any:
         match command.do:
             case "run":
                 return await self._run(command)
@@ -27,6 +27,12 @@ class RunConductor:
                 done = self._runs.stop()
             case "abort":
                 done = self._runs.abort()
+            case "pause" | "continue":
+                try:
+                    self._runs.pause(on=command.do == "pause", by=by)
+                except RunRefusedError as error:
+                    raise CommandRefusedError(str(error)) from error
+                return None
             case _:
                 raise CommandRefusedError(f"The command {command.do} is not known here.")
         if not done:
@@ -38,7 +44,7 @@ class RunConductor:
             raise CommandRefusedError("A run is under way; stop it first.")
         try:
             plan = parse_plan(command.plan)
-            result = await self._runs.run(plan, text=command.plan, files=command.files or None)
+            result = await self._runs.run(plan, text=command.plan, files=command.files or None, wait=command.wait)
         except HandedOverError:
             raise CommandRefusedError("Another program goes on with the run, at the same hub: connect again.") from None
         except (PlanError, RunRefusedError, ValueError) as error:

@@ -33,6 +33,13 @@ class Stop:
 
 
 @dataclass(frozen=True, slots=True)
+class Pause:
+    """The owner asks to hand nothing out, or (not `on`) to go on."""
+
+    on: bool
+
+
+@dataclass(frozen=True, slots=True)
 class HandOver:
     """The owner asks to leave the run as it is: another program goes on with it."""
 
@@ -91,7 +98,7 @@ class Stored:
     journal: str
 
 
-Event = Stop | HandOver | Back | Missing | Silent | Ready | Made | JobDone | Stored
+Event = Stop | Pause | HandOver | Back | Missing | Silent | Ready | Made | JobDone | Stored
 
 
 class Events:
@@ -109,6 +116,11 @@ class Events:
         """The owner asks to stop."""
         self._woken()
         self._queue.put_nowait(Stop(at_once))
+
+    def pause(self, *, on: bool) -> None:
+        """The owner asks to hand nothing out, or to go on."""
+        self._woken()
+        self._queue.put_nowait(Pause(on))
 
     def hand_over(self) -> None:
         """The owner asks to leave the run as it is."""
@@ -214,6 +226,8 @@ def apply(event: Event, repeat: CurrentRepeat, hub: Hub, now: float) -> list[Com
             return []  # the driver has seen it
         case Stop(at_once):
             return machine.abort(now) if at_once else machine.stop(now)
+        case Pause(on):
+            return machine.pause(now) if on else machine.resume(now)
         case Back(agent):
             if agent.id not in machine.clients:
                 return []

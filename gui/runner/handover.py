@@ -43,6 +43,7 @@ class HandedBoard:
     unsaved: tuple[Marker, ...]
     series: dict[str, str]
     past: tuple[SamplePoint, ...]
+    paused: bool = False
 
 
 @dataclass(frozen=True, slots=True)

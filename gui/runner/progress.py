@@ -13,9 +13,12 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 Phase = Literal[
-    "idle", "preparing", "waiting_clients", "starting", "round", "pause", "ending", "settling", "reconciling", "done"
-]
-Outcome = Literal["running", "passed", "failed", "inconclusive", "stopped", "aborted", "error"]
+    "idle", "preparing", "waiting_clients", "starting", "round", "pause", "paused", "ending", "settling", "reconciling",
+    "done",
+]  # fmt: skip
+"""*pause*: between two rounds; *paused*: by somebody, until it is resumed."""
+Outcome = Literal["running", "passed", "failed", "inconclusive", "stopped", "aborted", "interrupted", "error"]
+"""*interrupted*: the program with the run ended, and no other could go on with it."""
 Severity = Literal["info", "warning", "error"]
 
 
@@ -124,6 +127,8 @@ class RunProgress:
     outcome: Outcome = "running"
     message: str = ""
     """One sentence about what is being done or waited for."""
+    paused: bool = False
+    """Nothing is handed out until somebody resumes it; what was handed out may still be under way."""
     owner: str = ""
     """The program that carries the run out, if it is not ours."""
     test: int = 0

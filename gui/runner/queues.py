@@ -50,12 +50,17 @@ def workspace_label(database: str, name: str = "") -> str:
 
 
 def queue_of(store: Store, label: str) -> str:
-    """The name of the workspace's queue: ``tally.LABEL-ID``. The id is created once and kept. Blocking."""
+    """The name of the workspace's queue: ``tally.LABEL-ID``. Blocking."""
+    return f"tally.{label}-{workspace_id(store)}"
+
+
+def workspace_id(store: Store) -> str:
+    """The workspace's own id, which is created once and kept. Blocking."""
     identity = store.setting(_ID)
     if not identity:
         identity = secrets.token_hex(4)
         store.put_setting(_ID, identity)
-    return f"tally.{label}-{identity}"
+    return identity
 
 
 def known_queues(store: Store) -> list[KnownQueue]:

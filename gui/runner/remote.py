@@ -34,7 +34,16 @@ from agent.messages import (
     sign_token,
 )
 from gui.hub.feed import Feed
-from gui.hub.operate import Command, OperatorWelcome, Part, Query, RegisterOperator, Reply, decode_to_operator
+from gui.hub.operate import (
+    PROTOCOL,
+    Command,
+    OperatorWelcome,
+    Part,
+    Query,
+    RegisterOperator,
+    Reply,
+    decode_to_operator,
+)
 from gui.hub.roster import AgentView
 from gui.runner.hublink import OPEN_SECONDS, HubLink, RemoteError
 from gui.runner.mirror import PROGRESS, Mirror
@@ -46,6 +55,9 @@ from shoveler.service.tasks import start_task
 log = logging.getLogger("tally.runner")
 
 COMMAND_SECONDS = 60.0
+TOLD_SECONDS = 30.0
+NOT_AN_OPERATOR = "The key does not allow the scope operator."
+"""What a hub says of an observer's key (`gui.hub.tokens`)."""
 
 
 class RunLostError(RemoteError):
@@ -54,14 +66,15 @@ class RunLostError(RemoteError):
 
 @dataclass(frozen=True, slots=True)
 class Credentials:
-    """Our identity for the hub: a key with the scope ``operator`` or ``observer``, from ``tally key create`` there."""
+    """Our identity for the hub: a key with the scope ``operator`` or ``observer``, from ``tally key create`` there.
+    `scope` empty: the most that the key allows."""
 
     secret: str
     kid: str
     name: str
     pin: str = ""
     ca_file: Path | None = None
-    scope: str = "operator"
+    scope: str = ""
 
     def __repr__(self) -> str:
         return f"Credentials(kid={self.kid!r}, name={self.name!r}, scope={self.scope!r})"
@@ -75,6 +88,7 @@ class RemoteHub:
         self._link = HubLink(url, pin=credentials.pin, ca_file=credentials.ca_file, insecure=insecure)
         self._url = self._link.url
         self._credentials = credentials
+        self._scope = credentials.scope
         self._socket: ClientConnection | None = None
         self._replies: dict[int, asyncio.Future[Reply]] = {}
         self._last_id = 0
@@ -82,8 +96,10 @@ class RemoteHub:
         self._parts: dict[int, list[str]] = {}
         self._changed = asyncio.Event()
         self._lost: RunLostError | None = None
+        self.welcome: OperatorWelcome | None = None
+        """What the hub said when it let us in last."""
         self.mirror = Mirror()
-        self._ended: int | None = None
+        self._ended_before: int | None = None
         """The run that had ended last when ours was asked for."""
         self.progress = RunProgress(t=time.time())
 
@@ -107,20 +123,64 @@ class RemoteHub:
             if hub._socket is not None:
                 await hub._socket.close()
 
+    @property
+    def url(self) -> str:
+        """``wss://HOST:PORT``."""
+        return self._url
+
+    @property
+    def connected(self) -> bool:
+        """Whether there is a session now; if not, one is tried again and again, unless `ended` says why not."""
+        return self._socket is not None
+
+    @property
+    def ended(self) -> str:
+        """Why the hub ended the session for good; empty: it has not."""
+        return "" if self._lost is None else str(self._lost)
+
+    @property
+    def may_command(self) -> bool:
+        """Whether this session may do more than look on."""
+        return self.welcome is not None and "operator" in self.welcome.may
+
+    async def told(self, *topics: str) -> None:
+        """Wait until the hub has told all of these topics. Raises RemoteError."""
+        try:
+            async with asyncio.timeout(TOLD_SECONDS):
+                while not all(self.mirror.complete(topic) for topic in topics):
+                    if self._lost is not None:
+                        raise self._lost
+                    self._changed.clear()
+                    await self._changed.wait()
+        except TimeoutError:
+            raise RemoteError(f"The hub at {self._url} told nothing for {TOLD_SECONDS:g} s.") from None
+
+    def must_be_of_our_time(self) -> None:
+        """Raises RemoteError when the hub is too old or too new for copies of its results and for a window."""
+        assert self.welcome is not None
+        if self.welcome.protocol != PROTOCOL:
+            raise other_version(self._url, self.welcome.hub_version, older=self.welcome.protocol < PROTOCOL)
+
     def subscribe(self, listener: Callable[[RunProgress], None]) -> Callable[[], None]:
         """Call `listener` with each snapshot that arrives. Call the result to unsubscribe."""
         self._listeners.append(listener)
         return lambda: self._listeners.remove(listener) if listener in self._listeners else None
 
     async def run(
-        self, plan: str, *, files: str = "", on_progress: Callable[[RunProgress], None] | None = None
+        self,
+        plan: str,
+        *,
+        files: str = "",
+        wait: float | None = None,
+        on_progress: Callable[[RunProgress], None] | None = None,
     ) -> RunResult:
-        """Have the hub run a plan (TOML, with the text of its file list); returns the result. Raises RemoteError.
+        """Have the hub run a plan (TOML, with the text of its file list), for whose clients it waits at most so many
+        seconds; returns the result. Raises RemoteError.
         If the connection breaks meanwhile, the result is taken from the hub afterwards."""
-        self._ended = self.mirror.ended
+        self._ended_before = self.mirror.ended
         unsubscribe = self.subscribe(on_progress) if on_progress else None
         try:
-            reply = await self._ask(Command(id=self._next_id(), do="run", plan=plan, files=files), None)
+            reply = await self._ask(Command(id=self._next_id(), do="run", plan=plan, files=files, wait=wait), None)
         finally:
             if unsubscribe:
                 unsubscribe()
@@ -135,6 +195,10 @@ class RemoteHub:
     async def abort(self) -> None:
         """End the run at once. Raises RemoteError."""
         await self._ask(Command(id=self._next_id(), do="abort"), COMMAND_SECONDS)
+
+    async def pause(self, *, on: bool = True) -> None:
+        """Hand nothing out until the run is resumed (`on` False). Raises RemoteError."""
+        await self._ask(Command(id=self._next_id(), do="pause" if on else "continue"), COMMAND_SECONDS)
 
     async def ask(self, command: Command) -> Any:
         """Send any other command (its `id` is chosen here); returns the value of the reply. Raises RemoteError."""
@@ -185,7 +249,7 @@ class RemoteHub:
                 if not isinstance(command, Command) or command.do != "run":
                     raise RemoteError("The connection to the hub broke before it answered.")
                 result = self.mirror.result
-                if result is not None and result.run == self.progress.run != self._ended:
+                if result is not None and result.run == self.progress.run != self._ended_before:
                     return result
                 if self._socket is not None and self.mirror.complete("run") and self.progress.run is None:
                     raise RunLostError("The hub was restarted during the run; its results tell how far it came.")
@@ -255,8 +319,17 @@ class RemoteHub:
 
     async def _connect(self) -> ClientConnection:
         """Both steps of joining. Raises RemoteError."""
+        try:
+            return await self._join(self._scope or "operator")
+        except RemoteError as error:
+            if self._scope or NOT_AN_OPERATOR not in str(error):
+                raise
+        self._scope = "observer"
+        return await self._join(self._scope)
+
+    async def _join(self, scope: str) -> ClientConnection:
         own = self._credentials
-        token = sign_token(own.secret, sub=own.name, scope=own.scope, kid=own.kid)
+        token = sign_token(own.secret, sub=own.name, scope=scope, kid=own.kid)
         hello = RegisterOperator(host=gethostname(), version=version("xrootd-tally"))
         with self._link.told():
             async with asyncio.timeout(3 * OPEN_SECONDS):
@@ -271,4 +344,14 @@ class RemoteHub:
         if not isinstance(welcome, OperatorWelcome):
             await socket.close()
             raise RemoteError(f"{self._url} does not answer as a hub does.")
+        self.welcome = welcome
         return socket
+
+
+def other_version(url: str, theirs: str, *, older: bool) -> RemoteError:
+    """What is said of a hub of another time."""
+    what, which = ("an older", "the hub") if older else ("a newer", "this Tally")
+    return RemoteError(
+        f"The hub at {url} runs Tally {theirs} with {what} protocol or database than this one "
+        f"({version('xrootd-tally')}): update {which}."
+    )

@@ -44,9 +44,11 @@ class Runs:
         files: str | None = None,
         directory: Path | None = None,
         checks: Sequence[Check] = (),
+        wait: float | None = None,
         on_progress: Callable[[RunProgress], None] | None = None,
     ) -> RunResult:
-        """Carry a plan out and keep its results, and the `checks` that were made before it.
+        """Carry a plan out and keep its results, and the `checks` that were made before it. `wait`: for how many
+        seconds to wait for its clients, if not as the workspace's options say.
 
         `text` is the plan's own TOML (with comments), to be stored; `files` is the text of its file list, which is read
         from `directory` (default: the working directory) if not given. Raises RunRefusedError, SelectionError or
@@ -61,6 +63,7 @@ class Runs:
             files=files,
             directory=directory or Path(),
             checks=checks,
+            wait=wait,
         )
         return await self._carry_out(session, on_progress)
 
@@ -111,6 +114,14 @@ class Runs:
             return False
         self.session.stop()
         return True
+
+    def pause(self, *, on: bool, by: str = "") -> None:
+        """Hand nothing out until the run is resumed (`on` False). Raises RunRefusedError."""
+        if self.session is None:
+            raise RunRefusedError("No run is under way.")
+        if self.session.paused == on:
+            raise RunRefusedError("The run is paused already." if on else "The run is not paused.")
+        self.session.pause(on=on, by=by)
 
     def abort(self) -> bool:
         """End the run at once: requests under way are interrupted. False if there is none."""

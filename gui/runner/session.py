@@ -105,15 +105,18 @@ class RunSession:
         files: str | None,
         directory: Path,
         checks: Sequence[Check] = (),
+        wait: float | None = None,
         taken: HandedRun | None = None,
     ) -> None:
-        """`checks` were made before the run; `taken`: the run of another program, to go on with."""
+        """`checks` were made before the run; `wait`: how long to wait for clients, if not as `host` says; `taken`: the
+        run of another program, to go on with."""
         self._host = host
         self._store = host.store
         self._hub = host.hub
         self._plan = plan
         self._text = text
         self._checks = tuple(checks)
+        self._client_wait = wait
         self._files_text, self._directory = files, directory
         self._credentials = Credentials(host.lab)
         self._catalogues = Catalogues(host.probes, host.lab, self._credentials, text=files, directory=directory)
@@ -146,6 +149,18 @@ class RunSession:
         self._driver.hurry = self._driver.hurry or (self._stopping and self._board.phase == "settling")
         self._stopping = True
         self._events.stop(at_once=False)
+
+    @property
+    def paused(self) -> bool:
+        """Whether nothing is handed out until it is resumed."""
+        return self._board.paused
+
+    def pause(self, *, on: bool, by: str = "") -> None:
+        """Hand nothing out until it is resumed (`on` False); what was handed out is made. `by`: who asked for it."""
+        self._board.paused = on
+        self._board.mark("phase", ("paused" if on else "resumed") + (f" by {by}" if by else ""))
+        self._events.pause(on=on)
+        self._host.changed()
 
     def abort(self) -> None:
         """End at once."""
@@ -349,7 +364,8 @@ class RunSession:
 
     async def _clients(self, test: Test) -> list[Client]:
         """Wait until the plan's clients are connected. Raises RunRefusedError."""
-        deadline = time.monotonic() + self._host.client_wait()
+        wait = self._host.client_wait() if self._client_wait is None else self._client_wait
+        deadline = time.monotonic() + wait
         while True:
             chosen = choose_clients(test.who.clients, present_clients(self._hub))
             if isinstance(chosen, list):
@@ -422,6 +438,7 @@ class RunSession:
             barrier=test.barrier,
             limits=limits_of(test, one.files),
         )
+        machine.paused = self._board.paused
         repeat = CurrentRepeat(
             id=repeat_id,
             job=f"{self._board.run}.{one.number}.{number}",

@@ -30,6 +30,7 @@ class Board:
         self.phase: Phase = "preparing"
         self.message = ""
         self.outcome: Outcome = "running"
+        self.paused = False
         self.started = time.time()
         self.outlook = Outlook([])
         self.current: CurrentRepeat | None = None
@@ -57,6 +58,7 @@ class Board:
             tuple(self.unsaved),
             dict(self.series),
             self.past,
+            self.paused,
         )
 
     def resume(self, run: int, kept: HandedBoard, repeat: CurrentRepeat | None) -> None:
@@ -66,6 +68,7 @@ class Board:
         self.started, self.outlook, self.counting = kept.started, kept.outlook, kept.counting
         self.markers.extend(kept.markers)
         self.unsaved, self.series, self.past = list(kept.unsaved), dict(kept.series), kept.past
+        self.paused = kept.paused
 
     def begin(self, repeat: CurrentRepeat) -> None:
         """Another repeat is under way."""
@@ -97,9 +100,12 @@ class Board:
             case State.ROUND if machine.stranded:
                 self.show("round", "waiting for a client")
             case State.ROUND:
-                self.show("round", f"{_rounds(machine)}{_silent(repeat)}")
+                pausing = "; paused when what was asked is done" if machine.paused else ""
+                self.show("round", f"{_rounds(machine)}{_silent(repeat)}{pausing}")
             case State.PAUSE:
                 self.show("pause", f"{_rounds(machine)} is done{_silent(repeat)}")
+            case State.PAUSED:
+                self.show("paused", f"{_rounds(machine)} is done; nothing is asked until the run is resumed")
             case State.HELD:
                 self.show("round", f"all other servers are done{_silent(repeat)}")
             case State.ENDING:
@@ -116,6 +122,7 @@ class Board:
             phase=self.phase,
             outcome=self.outcome,
             message=self.message,
+            paused=self.paused,
             tests=len(self.plan.tests),
             started=self.started,
             markers=tuple(self.markers),

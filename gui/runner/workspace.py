@@ -44,6 +44,7 @@ from gui.runner.local_clients import LocalClients
 from gui.runner.machine import database_address
 from gui.runner.metrics import WorkspaceMetrics
 from gui.runner.options import WorkspaceOptions
+from gui.runner.orders import Orders, What
 from gui.runner.ownership import Ownership, holder
 from gui.runner.probes import Probes
 from gui.runner.problems import OLD_SECONDS, ProblemList
@@ -95,6 +96,7 @@ class Workspace:
         self.runs = Runs(self, self.bus, self._threads, self.progress)
         self.late_scoring = LateScoring(store, self.blocking, self.problem)
         self._ownership = Ownership(store, self.blocking, self.problem)
+        self._orders = Orders(store, self.blocking, self._number_under_way, self._ordered)
         self._retention = Retention(store, self.blocking, self.problem, lambda: self.runs.session is not None)
         self.hub = Hub(
             store,
@@ -190,6 +192,7 @@ class Workspace:
         self._tasks += [
             start_task(self.late_scoring.run([run for run in left_open if run != taken]), "score late records"),
             start_task(self._ownership.keep(), "hold the workspace"),
+            start_task(self._orders.hear(), "hear orders"),
         ]
         if self._ownership.ours:
             self._tasks.append(start_task(self._retention.run(), "remove old runs"))
@@ -331,9 +334,29 @@ class Workspace:
         """Let the run finish its round, settle, and end. False if there is none."""
         return self.runs.stop()
 
+    def pause(self, *, on: bool, by: str = "") -> None:
+        """Hand nothing out until the run is resumed (`on` False); what was handed out is made. Raises
+        RunRefusedError."""
+        self.runs.pause(on=on, by=by)
+
     def abort(self) -> bool:
         """End the run at once: requests under way are interrupted. False if there is none."""
         return self.runs.abort()
+
+    def _number_under_way(self) -> int | None:
+        return self.runs.session.number if self.runs.session is not None else None
+
+    def _ordered(self, what: What, by: str) -> None:
+        """Another program, which may write to our database, asks for it."""
+        log.info("< %s, ordered by %s", what, by)
+        match what:
+            case "stop":
+                self.stop()
+            case "abort":
+                self.abort()
+            case "pause" | "resume":
+                with contextlib.suppress(RunRefusedError):  # it is so already
+                    self.pause(on=what == "pause", by=by)
 
     def members(self) -> tuple[Member, ...]:
         """The shovelers and collectors that were heard from, with their last status messages."""

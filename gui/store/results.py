@@ -199,6 +199,15 @@ class ResultsPart:
             same = (verdict.c.scoring_id == scoring) & (verdict.c.lost_with == group)
             return sorted(connection.scalars(select(verdict.c.request_id).where(same)))
 
+    def lost_places(self, scoring_id: int) -> dict[str, int]:
+        """How many requests of a scoring were lost at each place of the loss ladder, as far as a cause was sought."""
+        table = schema.verdict
+        mine = (table.c.scoring_id == scoring_id) & (table.c.verdict == int(VerdictKind.MISSING))
+        known = mine & table.c.lost_at.is_not(None)
+        query = select(table.c.lost_at, func.count().label("lost")).where(known).group_by(table.c.lost_at)
+        with self.database.read() as connection:
+            return {row.lost_at: row.lost for row in connection.execute(query)}
+
     def unscored(self) -> list[int]:
         """Repeats that were scored before their newest record was loaded: they need scoring again."""
         # A record's id is larger than the mark of every scoring made before it was loaded.

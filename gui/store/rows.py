@@ -12,7 +12,9 @@ from msgspec import Struct
 
 from agent.messages import Phases, Workload
 
-RunState = Literal["preparing", "running", "passed", "failed", "inconclusive", "stopped", "aborted", "error"]
+RunState = Literal[
+    "preparing", "running", "passed", "failed", "inconclusive", "stopped", "aborted", "interrupted", "error"
+]
 RepeatState = Literal["running", "settling", "settled", "stopped"]
 ScoringKind = Literal["settle", "late", "recheck"]
 

@@ -764,20 +764,38 @@ class Table(QWidget):
 
     def _context_menu(self, event: QContextMenuEvent) -> None:
         index = self.view.indexAt(self.view.viewport().mapFrom(self.view, event.pos()))
+        place = event.globalPos()
+        if event.reason() == QContextMenuEvent.Reason.Keyboard:  # its position is none that anybody chose
+            index = self.view.currentIndex()
+            self.view.scrollTo(index)
+            place = self.view.viewport().mapToGlobal(self.view.visualRect(index).bottomLeft())
         if not index.isValid():
             return
+        self._menu_of(index).popup(place)
+
+    def _menu_of(self, index: QModelIndex) -> QMenu:
+        """What can be done with a cell, its row and its column."""
         column = self.model.rows.columns[index.column()]
         row = self.model.row_at(index)
         text = column.shows(row)
         clipboard = QGuiApplication.clipboard()
         menu = QMenu(self)
+        menu.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
         menu.addAction("Copy cell", lambda: clipboard.setText(text))
         menu.addAction("Copy row as JSON", lambda: clipboard.setText(self._row_json(index.row())))
         menu.addAction("Copy rows\tCtrl+C", self.copy_rows)
         menu.addSeparator()
         wanted = filter_word(column.name, text, exact=True)
         menu.addAction("Use as filter", lambda: self.filter_box.setText(wanted))
-        menu.popup(event.globalPos())
+        menu.addSeparator()
+        name, header, place = column.title or column.key, self.view.horizontalHeader(), index.column()
+        for words, order in (
+            ("smallest first", Qt.SortOrder.AscendingOrder),
+            ("largest first", Qt.SortOrder.DescendingOrder),
+        ):
+            sort = menu.addAction(short_caption(f"Sort by {name}, {words}", 60))
+            sort.triggered.connect(lambda _on=False, order=order: header.setSortIndicator(place, order))
+        return menu
 
     def _row_json(self, number: int) -> str:
         return json.dumps(self.model.rows.as_dict(number), default=str, ensure_ascii=False)

@@ -122,6 +122,9 @@ class Gap(msgspec.Struct, omit_defaults=True, kw_only=True):
     end: int = 0
     """What is missing is not newer than this second (tBeg of the datagram after; for maps, tEnd of the next f-stream
     datagram). 0: no time is known since."""
+    sure: bool = True
+    """False: perhaps nothing is missing. The counter seems to go on at another address there, which may be another
+    counter."""
 
 
 class CollectorSender(msgspec.Struct, omit_defaults=True, kw_only=True):

@@ -704,6 +704,11 @@ def _older(directory: Path, version: int) -> None:
     with closing(sqlite3.connect(directory / "queue.db")) as db, db:
         rows = dict(db.execute("SELECT key, value FROM state"))
         rows[b"m"] = msgpack.encode(msgpack.decode(rows[b"m"]) | {"version": version})
+        for key in [key for key in rows if key[:1] == b"i" and version < 5]:
+            values = msgpack.decode(rows[key])[:-2]
+            values[17] = values[17][:-1]
+            values[18] = [[sender, c, dump[:-1]] for sender, c, dump in values[18]]
+            rows[key] = msgpack.encode(values)
         for key in [key for key in rows if key[:1] == b"i" and version < 3]:
             *before, fseq, sequences, gaps, until, unsettled, _, _, _, used, left, counts, told = msgpack.decode(
                 rows[key]
@@ -738,7 +743,7 @@ class _Whole(Build):
         self.kill()
 
 
-@pytest.mark.parametrize("version", [1, 2, 3])
+@pytest.mark.parametrize("version", [1, 2, 3, 4])
 def test_a_state_of_an_older_version_is_taken_over_with_outbox_and_ids_and_can_be_read_again(
     version: int, tmp_path: Path, doubles: Any
 ) -> None:
@@ -759,9 +764,9 @@ def test_a_state_of_an_older_version_is_taken_over_with_outbox_and_ids_and_can_b
 
 def test_a_state_of_a_newer_version_is_refused_and_left_as_it_is(tmp_path: Path, doubles: Any) -> None:
     build = _Whole(tmp_path, doubles)
-    _older(tmp_path, 5)
+    _older(tmp_path, 6)
     before = _dump(tmp_path)
-    with pytest.raises(CheckpointUnusableError, match=r"queue\.db cannot be used: state of version 5; .*upgrade"):
+    with pytest.raises(CheckpointUnusableError, match=r"queue\.db cannot be used: state of version 6; .*upgrade"):
         build.start()
     build.store.close()
     assert _dump(tmp_path) == before

@@ -514,7 +514,7 @@ class CourseDrawing(Drawing):
         for n, point in enumerate(course.points):
             if point.value is not None:
                 self._point(painter, QPointF(self._x(area, n), self._y(area, point.value, low, high)), point)
-            elif point.outcome in ("stopped", "aborted", "error"):
+            elif point.outcome in ("stopped", "aborted", "interrupted", "error"):
                 painter.setPen(look.colour("text3"))
                 cell = QRectF(self._x(area, n) - 30, area.bottom() - 18, 60, 14)
                 painter.drawText(cell, int(Qt.AlignmentFlag.AlignCenter), outcome_state(point.outcome)[1])

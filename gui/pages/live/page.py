@@ -46,6 +46,7 @@ PHASES = {
     "starting": "starting clients",
     "round": "running",
     "pause": "running",
+    "paused": "paused",
     "ending": "ending",
     "settling": "settling",
     "reconciling": "comparing",
@@ -348,7 +349,9 @@ class LivePage(Page):
     def _paint_head(self, p: RunProgress) -> None:
         self.title.setText("Live" if p.run is None else f"Run {p.run}")
         self.remark.setText(" · ".join(part for part in (p.plan, _by(p.owner), p.message) if part))
-        if p.outcome == "running":
+        if p.outcome == "running" and p.paused:
+            self.badge.set_state("pause", "paused" if p.phase == "paused" else "pausing", "warn")
+        elif p.outcome == "running":
             self.badge.set_state("run", PHASES.get(p.phase, p.phase), "info")
         else:
             self.badge.set_state(*outcome_state(p.outcome))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from PySide6.QtCore import Qt, Signal
 from PySide6.QtGui import QGuiApplication
@@ -13,9 +13,20 @@ from PySide6.QtWidgets import QHBoxLayout, QLabel, QSplitter, QStackedWidget, QV
 
 from gui.models import figures
 from gui.models.fleet import AGENT_STATES, FleetServer
-from gui.models.pipeline import STATES, CollectorRow, DatabaseRow, Pipeline, PipelineWatch, QueueRow, ShovelerRow
+from gui.models.lost import AT_STAGE, LostRequests
+from gui.models.pipeline import (
+    STATES,
+    CollectorRow,
+    DatabaseRow,
+    Pipeline,
+    PipelineWatch,
+    QueueRow,
+    ShovelerRow,
+    StageName,
+)
 from gui.models.rows import Column
 from gui.pages.pipeline.boxes import StageRow
+from gui.pages.pipeline.lost import LostButton
 from gui.pages.pipeline.presenter import DrillState
 from gui.pages.pipeline.side import Side
 from gui.pages.pipeline.trend import Trend
@@ -152,6 +163,8 @@ class PipelinePage(Page):
     settings_wanted = Signal()
     fleet_wanted = Signal()
     inspector_wanted = Signal()
+    lost_wanted = Signal(object)
+    """What was lost at a stage, a `LostThere`."""
     load_wanted = Signal(Path)
     stop_loading_wanted = Signal()
     drill_wanted = Signal(object, float)
@@ -161,8 +174,9 @@ class PipelinePage(Page):
         super().__init__("Pipeline")
         self._pipeline: Pipeline | None = None
         self._watch: PipelineWatch | None = None
+        self._lost: LostRequests | None = None
         self._span = SPANS[0][1]
-        self._chosen = "shovelers"
+        self._chosen: StageName = "shovelers"
         self.inspect = button("Inspect datagrams", "search", self.inspector_wanted.emit)
         self.refresh = button("Refresh", "refresh", self.refresh_wanted.emit)
         self.refresh.setToolTip("Ask all shovelers and collectors for their status now  F5")
@@ -175,6 +189,7 @@ class PipelinePage(Page):
         self.body.addWidget(line())
         self.side = Side()
         self.side.settings_wanted.connect(self.settings_wanted)
+        self.side.lost_wanted.connect(self.lost_wanted)
         self.side.load_wanted.connect(self.load_wanted)
         self.side.stop_loading_wanted.connect(self.stop_loading_wanted)
         self.side.drill_wanted.connect(self.drill_wanted)
@@ -288,7 +303,9 @@ class PipelinePage(Page):
         row.addWidget(self._news_icon)
         row.addWidget(self.news)
         row.addWidget(self.remedy, 1)
-        for widget in (self.copy_button, self.fleet_button, self.setup_button):
+        self.lost_button = LostButton()
+        self.lost_button.wanted.connect(self.lost_wanted)
+        for widget in (self.copy_button, self.fleet_button, self.setup_button, self.lost_button):
             row.addWidget(widget)
         return holder
 
@@ -311,7 +328,7 @@ class PipelinePage(Page):
         table = self.tables[self._chosen]
         table.set_rows(rows[self._chosen])
         table.set_counts(f"{len(rows[self._chosen]):,}" if self._chosen != "database" else "")
-        stage = pipeline.stage(self._chosen)  # type: ignore[arg-type]
+        stage = pipeline.stage(self._chosen)
         if not rows[self._chosen]:
             table.set_empty(Empty("unreq", f"{stage.title}: {stage.reason}"))  # what to do stands below the lines
         self._show_lines()
@@ -337,6 +354,15 @@ class PipelinePage(Page):
         self._show_lines()
         self._restyle()
 
+    def show_lost(self, lost: LostRequests | None) -> None:
+        """Show what the latest run lost; None: nothing is known of any."""
+        self._lost = lost
+        self._show_lost_here()
+        self.side.show_lost(lost)
+
+    def _show_lost_here(self) -> None:
+        self.lost_button.show_lost(self._lost, AT_STAGE[self._chosen])
+
     def show_drills(self, drills: tuple[DrillState, ...]) -> None:
         self.side.show_drills(drills)
 
@@ -354,9 +380,10 @@ class PipelinePage(Page):
         """Show the details of this stage."""
         if stage not in self.tables:
             return
-        self._chosen = stage
+        self._chosen = cast("StageName", stage)
         self.stages.boxes[stage].setChecked(True)
         self._tables.setCurrentWidget(self.tables[stage])
+        self._show_lost_here()
         if self._pipeline is not None and self._watch is not None:
             self.show_pipeline(self._pipeline, self._watch)
 
@@ -378,8 +405,8 @@ class PipelinePage(Page):
             return
         row = self._chosen_row()
         of = row.id if self._chosen in ("shovelers", "collectors") and row is not None else ""
-        series = watch.series(self._chosen, of)  # type: ignore[arg-type]
-        stage = pipeline.stage(self._chosen)  # type: ignore[arg-type]
+        series = watch.series(self._chosen, of)
+        stage = pipeline.stage(self._chosen)
         events = [e for e in watch.events if not of or e.of in ("", of) or e.stage != self._chosen]
         self.trend.show_lines(
             series.names,

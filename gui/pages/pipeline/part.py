@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from functools import partial
 from pathlib import Path
 
 from gui.models.finder import Found
+from gui.models.lost import LostThere
+from gui.models.runs import RunView
 from gui.pages.part import Part as Base
 from gui.pages.part import WindowDesk
 from gui.pages.pipeline.page import PipelinePage
@@ -27,6 +29,7 @@ class Part(Base):
         page.settings_wanted.connect(lambda: desk.go("settings", section="bus"))
         page.fleet_wanted.connect(lambda: desk.go("fleet"))
         page.inspector_wanted.connect(lambda: desk.go("inspector"))
+        page.lost_wanted.connect(self._show_lost)
         page.load_wanted.connect(presenter.load)
         page.stop_loading_wanted.connect(presenter.stop_loading)
         page.warning_of = presenter.warning
@@ -48,6 +51,12 @@ class Part(Base):
 
     def refresh(self) -> None:
         self.page.refresh.click()
+
+    def runs_read(self, views: Sequence[RunView]) -> None:  # noqa: ARG002
+        self.presenter.read_lost()
+
+    def _show_lost(self, lost: LostThere) -> None:
+        self._desk.go("result", run=lost.run, test=lost.test, tab="requests", filter=lost.filter)
 
     def visit(self, **place: object) -> None:
         """`stage`: open its details and choose its `row` (an id). `load`: a file of records (Path), or True to

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Protocol
 
 from gui.models.fleet import KnownServer, fleet_servers
+from gui.models.lost import LostRequests, read_lost
 from gui.models.pipeline import Event, Facts, Pipeline, PipelineWatch, StageName
 from gui.models.senders import SenderBook, sender_servers
 from gui.pages.desk import Desk
@@ -53,6 +54,7 @@ class PipelineView(Protocol):
     def show_pipeline(self, pipeline: Pipeline, watch: PipelineWatch) -> None: ...
     def show_nothing(self) -> None: ...
     def show_drills(self, drills: tuple[DrillState, ...]) -> None: ...
+    def show_lost(self, lost: LostRequests | None) -> None: ...
     def show_loading(self, name: str, read: int, size: int, records: int) -> None: ...
     def show_loaded(self, words: tuple[str, ...], *, bad: bool) -> None: ...
 
@@ -93,6 +95,7 @@ class PipelinePresenter:
         """Show this workspace."""
         self._forget()
         self._find_lab(workspace)
+        self._page.show_lost(None)
         self.show()
 
     def _find_lab(self, workspace: Workspace) -> None:
@@ -110,6 +113,7 @@ class PipelinePresenter:
         self._said.clear()
         if self._loading is not None:
             self._loading.stop()
+        self._page.show_lost(None)
         self._page.show_nothing()
         self._show_drills()
 
@@ -134,6 +138,17 @@ class PipelinePresenter:
         else:
             self._page.show_pipeline(self.watch.look(self._facts(workspace)), self.watch)
         self._show_drills()
+        self.read_lost()
+
+    def read_lost(self) -> None:
+        """Read what the latest run lost at each stage, in the background."""
+        if self._desk.workspace is not None:
+            self._desk.background(self._show_lost(self._desk.workspace), "read what was lost")
+
+    async def _show_lost(self, workspace: Workspace) -> None:
+        lost = await workspace.blocking(read_lost, workspace.store)
+        if self._desk.workspace is workspace:
+            self._page.show_lost(lost)
 
     def refresh(self) -> None:
         """Ask all shovelers and collectors for their status now."""

@@ -20,8 +20,11 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
+from gui.models.lost import LostRequests
 from gui.models.pipeline import STATES, Pipeline
+from gui.pages.pipeline.lost import LostButton
 from gui.pages.pipeline.presenter import DrillState
+from gui.reconcile.ladder import FAULTS
 from gui.report.numbers import UNKNOWN, count, duration, size
 from gui.runner.drills import DRILLS, Drill
 from gui.widgets.fields import NumberField
@@ -103,15 +106,23 @@ class DrillLine:
         self.stop.setAccessibleName(f"Stop: {drill.title}")
         self.stop.hide()
         self.said = Elided("", "hint", least=40)
+        self.lost = LostButton(kind="link")
+        self.lost.hide()
         grid.addWidget(self.name, row, 0)
         grid.addWidget(self.start, row, 2)
         grid.addWidget(self.stop, row, 2)
         grid.addWidget(self.said, row + 1, 0, 1, 3)
+        grid.addWidget(self.lost, row + 2, 0, 1, 3, Qt.AlignmentFlag.AlignLeft)
         self.said.hide()
 
     def value(self) -> float:
         """The amount as set."""
         return self.amount.value() if self.amount is not None else self.drill.amount
+
+    def show_lost(self, lost: LostRequests | None) -> None:
+        """Offer what the latest run lost where this drill can lose something."""
+        self.lost.show_lost(lost, FAULTS[self.drill.do])
+        self.lost.setVisible(self.lost.isEnabled())
 
     def show_state(self, state: DrillState) -> None:
         """Show whether it can be started, or how long it goes on."""
@@ -144,6 +155,8 @@ class Side(QScrollArea):
     stop_loading_wanted = Signal()
     drill_wanted = Signal(object, float)
     drill_stop_wanted = Signal(object)
+    lost_wanted = Signal(object)
+    """What was lost where a drill acts, a `LostThere`."""
     try_wanted = Signal()
 
     def __init__(self) -> None:
@@ -304,10 +317,11 @@ class Side(QScrollArea):
             self.drills[drill.name] = DrillLine(
                 drill,
                 grid,
-                2 * number,
+                3 * number,
                 lambda drill=drill: self._ask(drill),  # type: ignore[misc]
                 lambda drill=drill: self.drill_stop_wanted.emit(drill),  # type: ignore[misc]
             )
+            self.drills[drill.name].lost.wanted.connect(self.lost_wanted)
         column.addLayout(grid)
         self.no_drills = label("", "hint")
         self.no_drills.setWordWrap(True)
@@ -319,6 +333,11 @@ class Side(QScrollArea):
         row.addStretch(1)
         column.addLayout(row)
         return part
+
+    def show_lost(self, lost: LostRequests | None) -> None:
+        """Show what the latest run lost where the drills act."""
+        for each in self.drills.values():
+            each.show_lost(lost)
 
     def show_drills(self, states: tuple[DrillState, ...]) -> None:
         """Show which can be started, and which are under way."""

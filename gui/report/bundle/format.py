@@ -209,7 +209,9 @@ class BundleRun(Struct, frozen=True):
     name: Name
     plan: Long
     settle: Seconds
-    state: Literal["preparing", "running", "passed", "failed", "inconclusive", "stopped", "aborted", "error"]
+    state: Literal[
+        "preparing", "running", "passed", "failed", "inconclusive", "stopped", "aborted", "interrupted", "error"
+    ]
     created: Moment
     started: Moment | None
     ended: Moment | None

@@ -505,6 +505,7 @@ def test_a_counter_goes_on_at_another_address_and_misses_only_what_never_came(ki
     correlator.advance(T + 30)
     (gap,) = kit.gaps(correlator)
     assert (gap["class"], gap["after"], gap["missing"]) == ("M", 4, 1)
+    assert gap["sure"] is False, "nothing shows that it is not a second destination's"
 
 
 def test_a_datagram_overtaken_by_the_first_from_another_address_is_not_missing(kit: Any) -> None:

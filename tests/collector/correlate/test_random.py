@@ -543,12 +543,12 @@ def test_a_first_row_that_is_not_ours_is_refused_in_words(row: bytes) -> None:
 
 
 def older(rows: dict[bytes, bytes], version: int) -> dict[bytes, bytes]:
-    """These rows as a version 1, 2 or 3 of them."""
+    """These rows as a version 1, 2, 3 or 4 of them."""
     found = dict(rows)
-    found[b"m"] = rows[b"m"].replace(b"\xa7version\x04", b"\xa7version" + bytes([version]))
+    found[b"m"] = rows[b"m"].replace(b"\xa7version\x05", b"\xa7version" + bytes([version]))
     for name in [key for key in rows if key[:1] == b"i"]:
         values = msgpack.decode(rows[name])
-        for step in (_version_3, _version_2, _version_1)[: 4 - version]:
+        for step in (_version_4, _version_3, _version_2, _version_1)[: 5 - version]:
             values = step(values)
         found[name] = msgpack.encode(values)
     for name in [key for key in rows if key[:1] == b"u" and version < 3]:
@@ -556,6 +556,15 @@ def older(rows: dict[bytes, bytes], version: int) -> dict[bytes, bytes]:
         last = [tellings[-1][2] if tellings else None for tellings in told]
         found[name] = msgpack.encode([userid, login, *last, seen, heard, gone, gone_end, used])
     return found
+
+
+def _version_4(values: list[Any]) -> list[Any]:
+    """An incarnation whose counters do not know where they came from before."""
+    *values, _, _ = values
+    values[17] = values[17][:-1]
+    values[18] = [[sender, class_, dump[:-1]] for sender, class_, dump in values[18]]
+    values[19] = [gap[:-1] for gap in values[19]]
+    return values
 
 
 def _version_3(values: list[Any]) -> list[Any]:
@@ -588,7 +597,7 @@ def _version_1(values: list[Any]) -> list[Any]:
     return [*before, sequences, gaps, until, unsettled, info, token, flow, used, left, counts[:-1]]
 
 
-@pytest.mark.parametrize("version", [1, 2, 3])
+@pytest.mark.parametrize("version", [1, 2, 3, 4])
 def test_gaps_of_older_rows_are_taken_over(version: int, kit: Any) -> None:
     correlator, server = Correlator(), kit.Server()
     for data in (server.ident(), server.login(1), server.files(begin=server.stod + 10)):
@@ -609,7 +618,7 @@ def test_gaps_of_older_rows_are_taken_over(version: int, kit: Any) -> None:
     ]
 
 
-@pytest.mark.parametrize("version", [1, 2, 3])
+@pytest.mark.parametrize("version", [1, 2, 3, 4])
 def test_what_sessions_were_told_in_older_rows_is_taken_over(version: int, kit: Any) -> None:
     """There was only the last of each, without its number: it is in force for every file."""
     correlator, server = Correlator(), kit.Server()
@@ -685,9 +694,9 @@ def test_rows_of_a_newer_version_are_declined(kit: Any) -> None:
     correlator = Correlator()
     correlator.feed(kit.Server().ident(), "192.0.2.1:1", T)
     rows = dict(correlator.changes()[0])
-    assert b"\xa7version\x04" in rows[b"m"]
-    rows[b"m"] = rows[b"m"].replace(b"\xa7version\x04", b"\xa7version\x05")
-    with pytest.raises(ValueError, match="state of version 5; this program reads version 4"):
+    assert b"\xa7version\x05" in rows[b"m"]
+    rows[b"m"] = rows[b"m"].replace(b"\xa7version\x05", b"\xa7version\x06")
+    with pytest.raises(ValueError, match="state of version 6; this program reads version 5"):
         Correlator().restore(rows.items())
 
 

@@ -128,7 +128,7 @@ async def test_what_is_not_answered_yet_is_bounded(place: Any, key: Any) -> None
 async def test_an_observer_may_not_command_a1_a2_a12(place: Any, key: Any) -> None:
     asked: list[Command] = []
 
-    async def conductor(command: Command) -> Any:
+    async def conductor(command: Command, by: str) -> Any:
         asked.append(command)
 
     place.hub.conductor = conductor
@@ -143,7 +143,7 @@ async def test_an_observer_may_not_command_a1_a2_a12(place: Any, key: Any) -> No
 async def test_an_operator_runs_and_may_stop_meanwhile(place: Any, key: Any) -> None:
     stopped = asyncio.Event()
 
-    async def conductor(command: Command) -> Any:
+    async def conductor(command: Command, by: str) -> Any:
         if command.do == "run":
             await stopped.wait()
             return {"plan": command.plan}
@@ -164,7 +164,7 @@ async def test_a_refused_command_says_why(place: Any, key: Any) -> None:
     await acting.say(Command(id=1, do="run"))
     assert "runs no campaigns" in (await acting.hear(Reply)).text
 
-    async def conductor(command: Command) -> Any:
+    async def conductor(command: Command, by: str) -> Any:
         raise CommandRefusedError("Not today.")
 
     place.hub.conductor = conductor
@@ -315,7 +315,7 @@ async def test_one_key_has_a_bounded_number_of_sessions(place: Any, key: Any, mo
 async def test_nothing_is_taken_of_an_operator_who_is_being_shown_out(place: Any, key: Any) -> None:
     asked: list[Command] = []
 
-    async def conductor(command: Command) -> Any:
+    async def conductor(command: Command, by: str) -> Any:
         asked.append(command)
 
     place.hub.conductor = conductor

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
+import msgspec
 import pytest
 
 from gui.reconcile.evidence import Evidence, Place
@@ -118,6 +119,12 @@ def test_gaps_that_a_long_list_has_no_room_for_are_kept() -> None:
 def test_a_gap_is_gone_when_what_was_missing_has_come() -> None:
     assert gaps_of(("c", [gap(1, 10), gap(2, 20)]), ("c", [gap(2, 20)])) == [2]
     assert gaps_of(("c", [gap(1, 10)]), ("c", [])) == []
+
+
+def test_a_gap_that_may_be_none_is_known_as_such() -> None:
+    doubtful = msgspec.structs.replace(gap(1, 10), sure=False)
+    (found,) = evidence(collector(0, processes=[process(gaps=[doubtful, gap(2, 20)])])).processes
+    assert [each.sure for each in found.gaps] == [False, True]
 
 
 def test_gaps_that_several_collectors_tell_are_there_once() -> None:

@@ -184,6 +184,16 @@ def test_of_several_logins_the_arrival_of_the_neighbours_tells_which() -> None:
     assert climb(FORGOTTEN, known(LOGIN_GAP, mine)).datagram is None
 
 
+def test_a_gap_that_may_be_none_is_never_certain() -> None:
+    found = climb(MISS, known(replace(CLOSE_GAP, sure=False)))
+    assert (found.lost_at, found.certain) == ("wire", False)
+    many = (replace(CLOSE_GAP, sure=False), replace(CLOSE_GAP, after=52, begin=T - 1, end=T + 1))
+    assert climb(MISS, known(*many)).certain is False
+    doubtful = replace(CLOSE_GAP, after=60, missing=50, sure=False)
+    found = climb(MISS, known(CLOSE_GAP, doubtful, path=losses("kernel")))
+    assert found.lost_at == "kernel", "nine drops are enough for the one that is sure"
+
+
 def test_gaps_that_disagree_leave_the_stage_open() -> None:
     dropped = replace(PATH, losses=(Loss("kernel", Span(T + 70, T + 71), 1),))
     wide = replace(CLOSE_GAP, after=60, begin=T - 1, end=T + 75)

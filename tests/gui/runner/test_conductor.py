@@ -22,7 +22,7 @@ class Runs:
         self.refuses = ""
         self.told: list[object] = []
 
-    async def run(self, plan: Any, *, text: str, files: str | None) -> object:
+    async def run(self, plan: Any, *, text: str, files: str | None, wait: float | None) -> object:
         if self.refuses:
             raise RunRefusedError(self.refuses)
         self.told.append((plan.name, text, files))
@@ -43,21 +43,21 @@ def conductor(runs: Runs) -> RunConductor:
 
 
 def command(do: str, **values: str) -> Command:
-    content: Any = SimpleNamespace(**({"do": do, "plan": "", "files": ""} | values))
+    content: Any = SimpleNamespace(**({"do": do, "plan": "", "files": "", "wait": None} | values))
     return content
 
 
 async def test_a_plan_is_run_with_its_text_and_its_files() -> None:
     runs = Runs()
-    assert await conductor(runs)(command("run", plan=PLAN, files="/a 1\n")) == {"run": 7}
-    assert await conductor(runs)(command("run", plan=PLAN)) == {"run": 7}
+    assert await conductor(runs)(command("run", plan=PLAN, files="/a 1\n"), "operator anna") == {"run": 7}
+    assert await conductor(runs)(command("run", plan=PLAN), "operator anna") == {"run": 7}
     assert runs.told == [("p", PLAN, "/a 1\n"), ("p", PLAN, None)]
 
 
 async def test_a_run_is_stopped_and_aborted() -> None:
     runs = Runs()
     runs.session = object()
-    assert [await conductor(runs)(command(do)) for do in ("stop", "abort")] == [None, None]
+    assert [await conductor(runs)(command(do), "operator anna") for do in ("stop", "abort")] == [None, None]
     assert runs.told == ["stop", "abort"]
 
 
@@ -77,4 +77,4 @@ async def test_what_cannot_be_done_is_refused(do: str, plan: str, under_way: boo
     runs.refuses = refuses
     runs.session = object() if under_way else None
     with pytest.raises(CommandRefusedError, match=said):
-        await conductor(runs)(command(do, plan=plan))
+        await conductor(runs)(command(do, plan=plan), "operator anna")

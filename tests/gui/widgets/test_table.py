@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 from PySide6.QtCore import QPoint, Qt
-from PySide6.QtGui import QColor, QGuiApplication, QHelpEvent
-from PySide6.QtWidgets import QApplication, QLabel, QPushButton, QToolTip
+from PySide6.QtGui import QColor, QContextMenuEvent, QGuiApplication, QHelpEvent
+from PySide6.QtWidgets import QApplication, QLabel, QMenu, QPushButton, QToolTip
 
 from gui.models.rows import Column
 from gui.widgets.parts import plain_tip
@@ -359,3 +359,40 @@ def test_columns_without_anything_in_them_are_left_out_and_the_users_choice_is_k
     assert again._visible_columns() == [0, 1], "what was empty is no choice of the user's"
     made.set_absent([])
     assert made._visible_columns() == [0, 1]
+
+
+def open_menu(made: Table, event: QContextMenuEvent) -> QMenu:
+    QApplication.sendEvent(made.view, event)
+    menu = made.findChild(QMenu)
+    assert isinstance(menu, QMenu)
+    return menu
+
+
+def pick(qtbot, made: Table, menu: QMenu, text: str) -> None:
+    """Choose it; a menu is not kept for each time that it was open."""
+    next(action for action in menu.actions() if action.text() == text).trigger()
+    menu.close()
+    qtbot.waitUntil(lambda: made.findChild(QMenu) is None)
+
+
+def test_the_menu_key_opens_the_menu_of_the_row_that_is_chosen(qtbot) -> None:
+    """Qt gives the key a place in the middle of the table, where another row may be, or none."""
+    made = table(qtbot)
+    made.set_rows([("a", 1), ("b", 2), ("c", 3)])
+    made.select_key("b")
+    middle = made.view.rect().center()
+    menu = open_menu(made, QContextMenuEvent(QContextMenuEvent.Reason.Keyboard, middle, made.view.mapToGlobal(middle)))
+    pick(qtbot, made, menu, "Copy cell")
+    assert QGuiApplication.clipboard().text() == "b"
+
+
+def test_the_menu_sorts_by_the_column_of_the_cell(qtbot) -> None:
+    made = table(qtbot)
+    made.set_rows([("a", 1), ("b", 3), ("c", 2)])
+    made.view.setCurrentIndex(made.model.index(0, 1))
+    event = QContextMenuEvent(QContextMenuEvent.Reason.Keyboard, QPoint(), QPoint())
+    pick(qtbot, made, open_menu(made, event), "Sort by N, largest first")
+    assert [row[0] for row in made.model.rows.visible] == ["b", "c", "a"]
+    made.view.setCurrentIndex(made.model.index(0, 1))
+    pick(qtbot, made, open_menu(made, event), "Sort by N, smallest first")
+    assert [row[0] for row in made.model.rows.visible] == ["a", "c", "b"]

@@ -10,6 +10,7 @@ from PySide6.QtGui import QGuiApplication
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QApplication
 
+from gui.models.lost import LostRequests
 from gui.models.pipeline import Facts, PipelineWatch
 from gui.pages.pipeline.page import PipelinePage
 from gui.pages.pipeline.presenter import DrillState
@@ -122,6 +123,30 @@ def test_no_bus_leads_to_the_settings(page, qtbot) -> None:
         QTest.mouseClick(page.side.set_up, LEFT)
     with qtbot.waitSignal(page.settings_wanted):
         QTest.mouseClick(page.setup_button, LEFT)
+
+
+def test_each_stage_says_how_many_requests_the_latest_run_lost_there(page) -> None:
+    play(page, World(servers=2))
+    drills(page)
+    assert not page.lost_button.isEnabled()
+    assert "No run has been scored yet." in page.lost_button.toolTip()
+    page.show_lost(LostRequests(4, {(1, "kernel"): 1200, (2, "spool"): 34, (1, "queue"): 1}))
+    assert page.lost_button.text() == "Show 1,234 requests lost"
+    assert "run 4, test 1; its other tests lost 34 more" in page.lost_button.toolTip()
+    page.choose("broker")
+    assert page.lost_button.text() == "Show the request lost"
+    page.choose("database")
+    assert not page.lost_button.isEnabled()
+    assert "Run 4 lost no request here." in page.lost_button.toolTip()
+    links = {name: line.lost for name, line in page.side.drills.items()}
+    assert [link.text() for link in links.values()] == [
+        "Show 35 requests lost", "Show 1,200 requests lost", "Show the request lost",
+    ]  # fmt: skip
+    assert all(link.isVisible() for link in links.values())
+    page.show_lost(LostRequests(5, {(1, "wire"): 2}))
+    assert not any(link.isVisible() for link in links.values())
+    page.show_lost(None)
+    assert not page.lost_button.isEnabled()
 
 
 def test_refresh_by_its_button(page, qtbot) -> None:

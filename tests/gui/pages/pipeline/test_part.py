@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from gui.models.lost import LostRequests
 from gui.models.pipeline import PipelineWatch
 from gui.pages.pipeline.part import Part
 from tests.gui.pipelines import World
@@ -51,6 +52,19 @@ def test_load_records_from_the_menu(part, desk) -> None:
     part.page.side.chooser.close()
     part.visit(load=Path("/r.jsonl"))  # without a workspace nothing is loaded
     assert not part.presenter.loading
+
+
+def test_what_a_stage_and_a_drill_lost_leads_to_the_requests(part, desk) -> None:
+    fill(part)
+    part.page.show_lost(LostRequests(4, {(1, "kernel"): 3, (2, "kernel"): 17, (2, "spool"): 1, (1, "wire"): 2}))
+    part.page.lost_button.click()
+    assert desk.page == "result"
+    assert desk.place == {"run": 4, "test": 2, "tab": "requests", "filter": "lost_at:=kernel,spool"}
+    part.page.choose("servers")
+    part.page.lost_button.click()
+    assert desk.place == {"run": 4, "test": 1, "tab": "requests", "filter": "lost_at:=server,wire,fragmentation"}
+    part.page.side.drills["drop-udp"].lost.click()
+    assert desk.place == {"run": 4, "test": 2, "tab": "requests", "filter": "lost_at:=kernel"}
 
 
 def test_buttons_lead_to_other_pages(part, desk) -> None:

@@ -42,7 +42,7 @@ def open_workspace(make_workspace, world: World, *, lab=None, running=False):
         progress=SimpleNamespace(latest=SimpleNamespace(run=37)), ask_for_status=ask_for_status, asked=asked,
         store=SimpleNamespace(
             database=SimpleNamespace(shown="/w.db", address="/w.db", is_sqlite=True, used_bytes=lambda: 4096),
-            origin_facts=list,
+            origin_facts=list, runs=list,
         ),
         changed=lambda: None,
     )  # fmt: skip
@@ -66,7 +66,8 @@ async def test_the_watch_goes_on_while_another_page_is_shown(desk, page, make_wo
     pipeline = last(page, "show_pipeline")[1]
     assert isinstance(pipeline, Pipeline)
     assert "secret" not in pipeline.bus
-    assert await desk.settle() == ["ask the database"]
+    assert await desk.settle() == ["read what was lost", "ask the database"]
+    assert last(page, "show_lost") == ("show_lost", None)
     presenter.look()
     assert "4.0 KiB" in last(page, "show_pipeline")[1].stage("database").reason
 
@@ -84,8 +85,8 @@ def test_without_a_workspace_nothing_is_shown_and_no_drill_can_be_started(desk, 
     presenter = PipelinePresenter(desk, page)
     presenter.detach()
     presenter.look()
-    assert [call[0] for call in page.calls] == ["show_nothing", "show_drills"]
-    assert {state.why_not for state in page.calls[1][1]} == {NO_LAB}
+    assert [call[0] for call in page.calls] == ["show_lost", "show_nothing", "show_drills"]
+    assert {state.why_not for state in page.calls[2][1]} == {NO_LAB}
 
 
 class FakeDrills:
