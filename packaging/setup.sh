@@ -65,6 +65,7 @@ if [ "$level" != run ]; then
     need procps command -v ps
     need mount command -v mount
     need openssl command -v openssl
+    need binutils command -v objdump
     need chromium command -v chromium
     need nodejs command -v node
     need npm command -v npm
@@ -78,7 +79,6 @@ if [ "$level" != run ]; then
 fi
 if [ "$level" = all ]; then
     # What packages are made of, checked and tried with.
-    need binutils command -v objdump
     need dpkg command -v dpkg-deb
     need rpm command -v rpmbuild
     need lintian command -v lintian

@@ -16,6 +16,8 @@ from types import ModuleType
 
 import pytest
 
+from agent.lab.pids import start_ticks
+
 SERVERS, FILES = 20, 600
 
 
@@ -92,9 +94,7 @@ def test_killed_again_and_again_each_record_is_there_once(
 
 def wait_gone(pids: Sequence[int]) -> None:
     deadline = time.monotonic() + 60
-    while any(
-        Path(f"/proc/{pid}/stat").exists() and " Z " not in Path(f"/proc/{pid}/stat").read_text() for pid in pids
-    ):
+    while any(start_ticks(pid) is not None for pid in pids):
         assert time.monotonic() < deadline
         time.sleep(0.01)
 
