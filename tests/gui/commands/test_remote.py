@@ -191,13 +191,13 @@ def test_options_that_make_no_sense_together(
 
 
 def test_holds_are_made_in_the_database_of_a_hub_here(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    from gui.hub.persistence import Sighting
     from gui.store import Store
 
     database = str(tmp_path / "w.db")
     with Store(database) as store:
-        store.see_agent("k1/c1", "c1", "client", {"host": "h"}, 1.0)
-        store.see_agent("k2/c1", "c1", "client", {}, 1.0)
-        store.see_agent("k1/s1", "s1", "server", {}, 1.0)
+        known = ("k1/c1", "client"), ("k2/c1", "client"), ("k1/s1", "server")
+        store.see_agents([Sighting(one, one[3:], role, {"host": "h"}) for one, role in known], 1.0)
     assert main(["agent", "drain", "c1", "--db", database]) == 2
     assert "Several agents are called 'c1'; say which: k1/c1 or k2/c1." in capsys.readouterr().err
     assert main(["agent", "drain", "k1/c1", "--db", database]) == 0
