@@ -49,6 +49,7 @@ from gui.widgets.palette import Palette
 from gui.widgets.parts import Badge, Elided, FocusRing, MenuButton, button, line, plain_tip, short_caption
 from gui.widgets.sheet import Sheet
 from gui.widgets.shortcuts import KeyGroup, key_of, name_of, page_actions, page_keys
+from gui.widgets.taborder import step_focus
 from gui.widgets.theme import sized_font, theme
 
 WORKSPACE_TIP = "Workspace: the database of plans and runs"
@@ -530,6 +531,9 @@ class Frame(QMainWindow):
         """Close without asking: a signal, or what was asked is decided."""
         self.may_close = _always
         self.close()
+
+    def focusNextPrevChild(self, next: bool) -> bool:  # noqa: A002 - Qt's own name
+        return step_focus(self, forward=next)
 
     def closeEvent(self, event: QCloseEvent) -> None:
         if not self.may_close():

@@ -198,6 +198,14 @@ class Button(QPushButton):
         self._icon = ("", "")
         theme().changed.connect(self._redraw)
 
+    def paintEvent(self, event: QPaintEvent) -> None:
+        super().paintEvent(event)
+        if self.hasFocus() and self.property("kind") == "primary":  # the fill may have the colour of the ring
+            painter = QPainter(self)
+            painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+            painter.setPen(QPen(theme().colour("on_accent"), 2))
+            painter.drawRoundedRect(self.rect().adjusted(3, 3, -3, -3), 2, 2)
+
     def show_icon(self, symbol: str, colour: str = "text2") -> None:
         """Show this icon in that colour, with a gap of 6 px to the text: Qt leaves 2, the icon itself adds the rest."""
         self._icon = (symbol, colour)

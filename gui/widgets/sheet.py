@@ -14,6 +14,7 @@ from PySide6.QtGui import QColor, QKeyEvent, QMouseEvent, QPainter, QPaintEvent
 from PySide6.QtWidgets import QApplication, QFrame, QHBoxLayout, QVBoxLayout, QWidget
 
 from gui.widgets.parts import button, label, line
+from gui.widgets.taborder import step_focus
 from gui.widgets.theme import theme
 
 SCRIM = 0.32
@@ -113,19 +114,7 @@ class Sheet(QWidget):
 
     def focusNextPrevChild(self, next: bool) -> bool:  # noqa: A002 - Qt's own name
         """Tab stays within the sheet."""
-        inside = [
-            widget
-            for widget in self.findChildren(QWidget)
-            if widget.focusPolicy() & Qt.FocusPolicy.TabFocus and widget.isVisible() and widget.isEnabled()
-        ]
-        now = QApplication.focusWidget()
-        if not inside:
-            return False
-        place = inside.index(now) if now in inside else -1
-        inside[(place + (1 if next else -1)) % len(inside)].setFocus(
-            Qt.FocusReason.TabFocusReason if next else Qt.FocusReason.BacktabFocusReason
-        )
-        return True
+        return step_focus(self, forward=next)
 
     def eventFilter(self, watched: QObject, event: QEvent) -> bool:
         if watched is self._over and event.type() == QEvent.Type.Resize and self.isVisible():

@@ -9,7 +9,7 @@ from PySide6.QtCore import Qt
 from PySide6.QtGui import QAction, QKeySequence
 from PySide6.QtWidgets import QApplication, QFrame, QGridLayout, QHBoxLayout, QScrollArea, QVBoxLayout, QWidget
 
-from gui.widgets.parts import label
+from gui.widgets.parts import FocusRing, label
 from gui.widgets.sheet import Sheet
 
 COLUMNS = 3
@@ -79,6 +79,7 @@ class ShortcutsSheet(Sheet):
         self._scroll.setFrameShape(QFrame.Shape.NoFrame)
         self._scroll.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         self._scroll.setAccessibleName("Keys")
+        FocusRing(self._scroll)
         self.body.addWidget(self._scroll, 1)
 
     def show_groups(self, groups: Sequence[KeyGroup]) -> None:

@@ -334,8 +334,8 @@ QScrollBar::add-page, QScrollBar::sub-page {{ background: transparent; }}
 QScrollArea, QScrollArea > QWidget > QWidget {{ background: transparent; border: 0; }}
 QCheckBox, QRadioButton {{ color: {c("text")}; spacing: 6px; border: 2px solid transparent; border-radius: 4px; }}
 QCheckBox:focus, QRadioButton:focus {{ border-color: {c("focus")}; }}
-QTreeView:focus {{ border: 2px solid {c("focus")}; }}
-QTreeView {{ border: 2px solid transparent; }}
+QTreeView, QListWidget {{ border: 2px solid transparent; }}
+QTreeView:focus, QListWidget:focus {{ border: 2px solid {c("focus")}; }}
 QRadioButton::indicator {{ width: 14px; height: 14px; border: 1px solid {c("border_strong")}; border-radius: 8px;
     background: {c("surface")}; }}
 QRadioButton::indicator:checked {{ width: 6px; height: 6px; border: 5px solid {c("accent")}; border-radius: 8px;

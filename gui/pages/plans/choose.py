@@ -34,6 +34,7 @@ class ChooseSheet(QDialog):
         self._all = len(entries)
         self.filter = QLineEdit()
         self.filter.setPlaceholderText(f"Filter {noun}s")
+        self.filter.setAccessibleName(f"Filter {noun}s")
         self.filter.setClearButtonEnabled(True)
         self.filter.textChanged.connect(self._filter)
         self.list = QListWidget()

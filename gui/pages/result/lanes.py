@@ -34,7 +34,7 @@ from PySide6.QtWidgets import QToolTip, QWidget
 from gui.models.events import Event, Flag, place_flags
 from gui.models.timeline import Array, Block, Lane, LaneKey, Miss, Part, Series
 from gui.widgets.icons import pixmap
-from gui.widgets.parts import plain_tip
+from gui.widgets.parts import paint_ring, plain_tip
 from gui.widgets.plots import clock
 from gui.widgets.shortcuts import add_key
 from gui.widgets.theme import SMALL_PX, sized_font, theme
@@ -756,7 +756,7 @@ class Overview(QWidget):
         left, right = self.x_of(self._view.low), self.x_of(self._view.high)
         window = QRectF(left, area.top() - 1, right - left, area.height() + 2)
         painter.fillRect(window, look.colour("focus", 0.12))
-        painter.setPen(QPen(look.colour("focus"), 2 if self.hasFocus() else 1))
+        painter.setPen(QPen(look.colour("focus"), 1))
         painter.setBrush(Qt.BrushStyle.NoBrush)
         painter.drawRect(window)
         painter.setPen(Qt.PenStyle.NoPen)
@@ -764,6 +764,8 @@ class Overview(QWidget):
         for x in (left, right):
             painter.drawRoundedRect(QRectF(x - 2, area.center().y() - 8, 4, 16), 2, 2)
         self._paint_words(painter, part, area, right)
+        if self.hasFocus():
+            paint_ring(self)
 
     def _paint_words(self, painter: QPainter, part: Part, area: QRectF, right: float) -> None:
         """How it ended, at the foot, where the range does not cover it."""

@@ -25,7 +25,7 @@ from gui.report import ENDINGS
 from gui.report.palette import LIGHT
 from gui.report.preview import Preview
 from gui.widgets.parts import button, label, line, segments
-from gui.widgets.theme import fixed_font
+from gui.widgets.theme import fixed_font, theme
 
 FORMATS = (
     ("html", "HTML", "One page for a browser; loads nothing"),
@@ -47,7 +47,10 @@ class SafeBrowser(QTextBrowser):
         self.setOpenLinks(False)
         self.setOpenExternalLinks(False)
         self._pictures: dict[str, bytes] = {}
-        self.setStyleSheet(f"background: {LIGHT['surface']};")  # as paper, also in the dark theme
+        ring = theme().pair("focus")[0]  # as paper, also in the dark theme
+        self.setStyleSheet(
+            f"QTextBrowser {{ background: {LIGHT['surface']}; }} QTextBrowser:focus {{ border: 2px solid {ring}; }}"
+        )
 
     def show_page(self, preview: Preview) -> None:
         """Show this page from its top."""

@@ -80,6 +80,9 @@ class _Tile(QPushButton):
         painter.setPen(QPen(look.colour(edge), 2 if self.hasFocus() else 1))
         painter.setBrush(look.colour(fill))
         painter.drawRoundedRect(self.rect().adjusted(1, 1, -1, -1), 6, 6)
+        if self._primary and self.hasFocus():  # the fill may have the colour of the ring
+            painter.setPen(QPen(look.colour("on_accent"), 2))
+            painter.drawRoundedRect(self.rect().adjusted(5, 5, -5, -5), 4, 4)
         ink = "on_accent" if self._primary else "text"
         painter.drawPixmap(
             20,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -15,6 +16,8 @@ from typing import Any
 
 import psutil
 import pytest
+
+from tests.waiting import until as wait_until
 
 ENDING = 1.0
 
@@ -40,6 +43,24 @@ def own_places(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("TALLY_DATA", str(tmp_path / "data"))
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
     return temporary
+
+
+@pytest.fixture
+def window_manager(x_display: str, tmp_path: Path) -> Iterator[None]:
+    """Openbox on the tests' X server: windows have frames, and the one that is clicked on gets the focus."""
+    program = shutil.which("openbox")
+    if program is None:
+        pytest.fail("openbox is missing; install it with: apt-get install openbox")
+    ready = tmp_path / "openbox-is-up"
+    command = [program, "--sm-disable", "--startup", f"touch {ready}"]
+    with (tmp_path / "openbox.log").open("wb") as log:
+        process = subprocess.Popen(command, env={**os.environ, "DISPLAY": x_display}, stdout=log, stderr=log)
+    try:
+        wait_until(ready.exists)
+        yield
+    finally:
+        process.terminate()
+        process.wait(10)
 
 
 @pytest.fixture

@@ -7,7 +7,6 @@ import os
 import pwd
 import re
 import shlex
-import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -20,7 +19,6 @@ from PySide6.QtWidgets import QAbstractButton, QDoubleSpinBox, QLineEdit, QSpinB
 from gui.app import make_window
 from shoveler.service.programs import program_command
 from tests.gui.app.person import Person
-from tests.waiting import until as wait_until
 
 LOST = "wire-loss"
 REQUESTS = 8 * 40
@@ -28,24 +26,6 @@ REQUESTS = 8 * 40
 
 def reached(person: Person, step: str) -> None:
     """A step of the story is done; pictures of the story are taken here."""
-
-
-@pytest.fixture
-def window_manager(x_display: str, tmp_path: Path) -> Iterator[None]:
-    """Openbox on the tests' X server: windows have frames, and the one that is clicked on gets the focus."""
-    program = shutil.which("openbox")
-    if program is None:
-        pytest.fail("openbox is missing; install it with: apt-get install openbox")
-    ready = tmp_path / "openbox-is-up"
-    command = [program, "--sm-disable", "--startup", f"touch {ready}"]
-    with (tmp_path / "openbox.log").open("wb") as log:
-        process = subprocess.Popen(command, env={**os.environ, "DISPLAY": x_display}, stdout=log, stderr=log)
-    try:
-        wait_until(ready.exists)
-        yield
-    finally:
-        process.terminate()
-        process.wait(10)
 
 
 @pytest.fixture

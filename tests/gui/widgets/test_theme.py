@@ -9,8 +9,14 @@ from pathlib import Path
 
 import pytest
 
+from gui.models.checklist import STATES as PREFLIGHT
+from gui.models.fleet import AGENT_STATES
+from gui.models.pipeline import STATES as PIPELINE
+from gui.models.states import OUTCOMES
+from gui.models.verdicts import verdict_state
+from gui.store import VerdictKind
 from gui.widgets.icons import pixmap
-from gui.widgets.theme import theme
+from gui.widgets.theme import style_sheet, theme
 
 TEXTS = ["text", "text2", "text3", "accent_text", "ok", "warn", "bad", "mute", "late", "dup", "info", "axis"]
 GROUNDS = ["window", "surface", "raised", "hover", "select", "select_off"]
@@ -39,13 +45,85 @@ def test_text_is_readable_on_every_ground(qapp, text: str, mode: int) -> None:
 @pytest.mark.parametrize("mode", [0, 1], ids=["light", "dark"])
 @pytest.mark.parametrize("state", ["ok", "warn", "bad", "info", "mute", "late", "dup"])
 def test_a_state_is_readable_on_its_own_tint(qapp, state: str, mode: int) -> None:
-    assert contrast(theme().pair(state)[mode], theme().pair(f"{state}_bg")[mode]) >= 4.5
+    tint = theme().pair(f"{state}_bg")[mode]
+    assert [
+        ink for ink in (state, "text", "text2", "accent_text") if contrast(theme().pair(ink)[mode], tint) < 4.5
+    ] == []
 
 
 def test_text_on_the_filled_button_is_readable(qapp) -> None:
     for mode in (0, 1):
         for fill in ("accent", "accent_hover"):
             assert contrast(theme().pair("on_accent")[mode], theme().pair(fill)[mode]) >= 4.5
+
+
+RULE = re.compile(r"([^{}]+)\{([^{}]*)\}")
+
+
+def rules(sheet: str) -> list[tuple[str, dict[str, str]]]:
+    """Selectors and properties of a style sheet."""
+    return [(selector, dict(re.findall(r"([a-z-]+):\s*([^;]+);", body))) for selector, body in RULE.findall(sheet)]
+
+
+@pytest.mark.parametrize("mode", ["light", "dark"])
+def test_every_rule_of_the_style_sheet_is_readable(qapp, mode: str) -> None:
+    """A text on the ground of its own rule, or, where it has none, on each that it can stand on; a ground under the
+    texts that may stand on it."""
+    look = theme()
+    look.set_mode(mode)  # type: ignore[arg-type]
+    grounds = [look.hex(name) for name in GROUNDS]
+    faults, seen = [], 0
+    for selector, body in rules(style_sheet(look)):
+        ground = body.get("background", body.get("selection-background-color", ""))
+        ink = body.get("color", body.get("selection-color", ""))
+        solid = ground.startswith("#")
+        if (not ink and not solid) or "::handle" in selector or "::chunk" in selector or "::indicator" in selector:
+            continue
+        if "#line" in selector or "::separator" in selector:
+            continue  # a line, without text
+        inks = [ink] if ink else [look.hex(name) for name in ("text", "text2", "text3")]
+        if not ink and 'kind="primary"' in selector:
+            inks = [look.hex("on_accent")]
+        for one in inks:
+            for other in [ground] if solid else grounds:
+                seen += 1
+                if contrast(one, other) < 4.5:
+                    faults.append(f"{selector.strip()}: {one} on {other} is {contrast(one, other):.2f}")
+    assert faults == []
+    assert seen > 60
+
+
+@pytest.mark.parametrize("mode", [0, 1], ids=["light", "dark"])
+def test_what_is_drawn_can_be_told_from_its_ground(qapp, mode: int) -> None:
+    """Edges of fields, icons of states, rings and lines of series: 3:1 (WCAG 2, 1.4.11)."""
+    pairs = [("border_strong", ground) for ground in ("window", "surface", "raised")]
+    pairs += [("focus", ground) for ground in GROUNDS] + [("on_accent", fill) for fill in ("accent", "accent_hover")]
+    pairs += [(state, f"{state}_bg") for state in ("ok", "warn", "bad", "info", "mute", "late", "dup")]
+    pairs += [("accent", "surface"), ("accent_text", "select_off"), ("crosshair", "surface")]
+    faults = [(one, other) for one, other in pairs if contrast(theme().pair(one)[mode], theme().pair(other)[mode]) < 3]
+    assert faults == []
+    theme().set_mode("dark" if mode else "light")
+    surface = theme().pair("surface")[mode]
+    lines = [theme().series(number).name() for number in range(8)]
+    assert [line for line in lines if contrast(line, surface) < 3] == []
+
+
+def test_every_state_has_a_picture_of_its_own_beside_its_word() -> None:
+    """No status by colour alone: in each list of states no two share both picture and colour unless the word is all
+    that tells them apart, and none is without a picture or a word."""
+    lists = {
+        "agents": AGENT_STATES, "pipeline": PIPELINE, "preflight": PREFLIGHT, "runs": OUTCOMES,
+        "verdicts": {kind.word: verdict_state(kind) for kind in VerdictKind},
+    }  # fmt: skip
+    for name, states in lists.items():
+        icons: dict[str, set[str]] = {}
+        for word, look in states.items():
+            symbol, colour = look[0], look[-1]
+            assert symbol, (name, word)
+            assert word, (name, symbol)
+            icons.setdefault(symbol, set()).add(colour)
+        alone = {symbol: colours for symbol, colours in icons.items() if len(colours) > 1}
+        assert alone == {}, f"{name}: the same picture in several colours"
 
 
 def test_no_widget_model_or_page_holds_a_colour_of_its_own() -> None:
