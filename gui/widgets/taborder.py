@@ -49,12 +49,13 @@ def _is_stop(widget: QWidget) -> bool:
 
 def _placed(holder: QWidget) -> Iterator[QWidget]:
     layout = holder.layout()
-    if isinstance(holder, QMainWindow):  # the items of its layout are in no order
-        yield holder.centralWidget()
+    central = holder.centralWidget() if isinstance(holder, QMainWindow) else None
+    if central is not None:  # the items of the layout of a window are in no order
+        yield central
     elif layout is not None:
         yield from _in_layout(layout)
     if isinstance(holder, QSplitter):
-        yield from (holder.widget(number) for number in range(holder.count()))
+        yield from filter(None, map(holder.widget, range(holder.count())))
     for child in holder.children():
         if isinstance(child, QWidget) and not child.isWindow():
             yield child
@@ -66,6 +67,7 @@ def _in_layout(layout: QLayout) -> Iterator[QWidget]:
         numbers.sort(key=lambda number: layout.getItemPosition(number)[:2])  # type: ignore[index]  # the stubs: object
     for number in numbers:
         item = layout.itemAt(number)
+        assert item is not None
         inner, widget = item.layout(), item.widget()
         if inner is not None:
             yield from _in_layout(inner)

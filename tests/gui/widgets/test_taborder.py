@@ -65,9 +65,9 @@ def test_in_the_order_of_the_layouts_and_round(holder, qtbot) -> None:
     holder.layout().addLayout(grid)
     holder.layout().addWidget(split)
     holder.layout().addWidget(late)
-    row = QHBoxLayout()
-    row.addWidget(early)
-    holder.layout().insertLayout(0, row)
+    first = QHBoxLayout()
+    first.addWidget(early)
+    holder.layout().insertLayout(0, first)
     show(qtbot, holder, early)
     assert way(holder, 9) == "1 2 3 4 left right late early 1"
     assert way(holder, 3, Qt.Key.Key_Backtab) == "early late right"

@@ -6,6 +6,7 @@ import json
 import re
 from importlib.resources import files
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -111,7 +112,7 @@ def test_what_is_drawn_can_be_told_from_its_ground(qapp, mode: int) -> None:
 def test_every_state_has_a_picture_of_its_own_beside_its_word() -> None:
     """No status by colour alone: in each list of states no two share both picture and colour unless the word is all
     that tells them apart, and none is without a picture or a word."""
-    lists = {
+    lists: dict[str, Any] = {
         "agents": AGENT_STATES, "pipeline": PIPELINE, "preflight": PREFLIGHT, "runs": OUTCOMES,
         "verdicts": {kind.word: verdict_state(kind) for kind in VerdictKind},
     }  # fmt: skip
