@@ -9,7 +9,7 @@ round; what it was given before is never given to another.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 from gui.campaign.draw import Draw
@@ -25,6 +25,14 @@ class Assigned(NamedTuple):
     seed: int
     share: int
     own: bool
+
+
+class TagUser(NamedTuple):
+    """Who asks which server: an agent's slot."""
+
+    agent: str
+    slot: int
+    server: str
 
 
 class Assigner:
@@ -53,6 +61,13 @@ class Assigner:
                 use = self._book.use(agent, slot, server, path.rpartition("/")[2] if own else path)
                 assigned.append(Assigned(use, path, size, seed, share, own))
         return assigned
+
+    def recall(self, made: Iterable[tuple[TagUser, str, str]]) -> None:
+        """At the beginning: what was assigned before, in order, as (who and where, path, tag)."""
+        for user, path, tag in made:
+            self._server_turn[user.server] += 1
+            self._slot_turn[user.agent] += 1
+            self._book.supply([self._book.use(user.agent, user.slot, user.server, path)], [tag])
 
     def missing_tags(self, assigned: Sequence[Assigned]) -> list[TagUse]:
         """Tag uses of these requests that have no tag yet: allocate that many, then `supply` them."""

@@ -35,6 +35,7 @@ log = logging.getLogger("tally.campaign")
 
 CUT_LIMIT = 15.0
 """Seconds for clients to end after they were told to stop at once."""
+LOST_WORKERS: Final = "it was restarted and lost its workers; its requests are interrupted"
 WATCH_SECONDS: Final = 5.0
 """How often it is looked whether clients do what they were given."""
 
@@ -176,6 +177,8 @@ class Repeat:
         """Servers that did not get all planned requests because they no longer answered."""
         self.paused = False
         """By the owner: nothing is handed out."""
+        self.recalled = False
+        """Another program began it: `go_on` takes the place of `begin`."""
         self._limits = limits or Limits()
         self._barrier = barrier
         self._clients = {name: _Client() for name in clients}
@@ -262,6 +265,36 @@ class Repeat:
         self.deadline = now + self._limits.start
         return [Start(self.clients), *self._start_over(now)]
 
+    def recall(
+        self,
+        ready: Collection[str],
+        handed: Mapping[str, int],
+        left: Mapping[str, Mapping[tuple[str, int], int]],
+        now: float,
+    ) -> None:
+        """Another program began it, and has ended without a word: these clients were ready, so many parts of each
+        server were handed out, and this is left of them, by client, server and handout. Then call `go_on`."""
+        assert self.state is State.NEW
+        for name in ready:
+            self._clients[name].ready = True
+        self.handouts = sum(handed.values())
+        self._parts.go_on(handed, left, now)
+        self.recalled = True
+
+    def go_on(self, here: Mapping[str, bool], now: float) -> list[Command]:
+        """Instead of `begin`, after `recall`. `here`: the clients that have a session, and whether they still have
+        the workers of this job. At the end of a repeat, they may have ended them already."""
+        assert self.state is State.NEW
+        commands: list[Command] = []
+        for name, member in self._clients.items():
+            if name not in here:
+                commands += self.missing(name, now)
+            elif member.ready and not here[name] and self._parts.unfinished:
+                commands += self.ready(name, now, LOST_WORKERS)
+        self._watch = now + WATCH_SECONDS
+        self._move(State.PAUSE)
+        return [*commands, *self._go_on(now)]
+
     def ready(self, client: str, now: float, error: str = "") -> list[Command]:
         """A client's workers are ready, or `error` says why they are not."""
         member = self._clients.get(client)
@@ -346,7 +379,7 @@ class Repeat:
             return [End((client,))]
         if member.ready and not has_job and member.journal_last is None and self.state is not State.ENDING:
             member.present = True
-            return self.ready(client, now, "it was restarted and lost its workers; its requests are interrupted")
+            return self.ready(client, now, LOST_WORKERS)
         if self.state in (State.SETTLING, State.OVER):
             return []
         commands: list[Command] = [] if member.present else [Note("info", "{clients} is back.", (client,))]

@@ -13,17 +13,15 @@ import contextlib
 import os
 import sys
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from gui.campaign.planfile import parse_plan
-from gui.commands import CommandError, reason, tell
+from gui.commands import CommandError, tell
 from gui.commands.loop import StoppedError, run_until_done
 from gui.commands.places import add_database_option, data_directory, open_to_read
-from gui.hub.account import account
 
 if TYPE_CHECKING:  # these take half a second to import
+    from gui.runner.hubs import HubKey
     from gui.runner.remote import Credentials, RemoteHub
     from gui.runner.session import RunResult
     from gui.store import Store
@@ -86,31 +84,19 @@ def _option(name: str) -> str:
     return f"--{name.replace('_', '-')}"
 
 
+def hub_key(options: argparse.Namespace) -> HubKey:
+    """Who asks, as the options say."""
+    from gui.runner.hubs import HubKey
+
+    return HubKey(options.hub, options.kid or "", options.key_file, options.name, options.pin, options.ca_file)
+
+
 def credentials(options: argparse.Namespace) -> Credentials:
-    """Who asks: a key that was given, or the sign-in that is kept. Raises CommandError."""
-    from gui.runner.hubs import kept_sign_in
-    from gui.runner.remote import Credentials
+    """Who asks: a key that was given, or the sign-in that is kept. Raises CredentialError."""
+    from gui.runner.hubs import credentials_for
     from gui.runner.secrets import Secrets
 
-    secret = os.environ.get("TALLY_KEY", "")
-    if not secret and options.key_file is not None:
-        try:
-            secret = options.key_file.read_text("utf-8")
-        except (OSError, UnicodeDecodeError) as error:
-            raise CommandError(f"The key file {options.key_file} cannot be read: {reason(error)}.") from error
-    if not secret.strip() and not options.kid:
-        kept = kept_sign_in(Secrets(data_directory()), options.hub)
-        if kept is not None:
-            own = kept.credentials()
-            return replace(own, pin=options.pin or own.pin, ca_file=options.ca_file or own.ca_file)
-    if not secret.strip() or not options.kid:
-        raise CommandError(
-            f"A remote hub needs to know you: sign in with `tally login {options.hub}`, or give --kid and --key-file "
-            "(or TALLY_KEY); `tally key create --scope operator` creates a key there."
-        )
-    return Credentials(
-        secret.strip(), kid=options.kid, name=options.name or account(), pin=options.pin, ca_file=options.ca_file
-    )
+    return credentials_for(Secrets(data_directory()), hub_key(options), os.environ.get("TALLY_KEY", ""))
 
 
 @contextlib.asynccontextmanager
@@ -190,7 +176,9 @@ def _stoppable(work: Coroutine[Any, Any, Path], text: str) -> Path:
 
 def run_remote(options: argparse.Namespace, text: str, directory: Path) -> int:
     """Run the plan on the remote hub. Exit codes as for a local run."""
-    files = _file_lists(text, directory)
+    from gui.runner.remote import file_lists
+
+    files = file_lists(text, directory)
     try:
         return run_until_done(_run(options, text, files))
     except StoppedError:
@@ -238,18 +226,3 @@ async def _show(hub: RemoteHub, result: RunResult, out: Path | None) -> int:
     code = await asyncio.to_thread(report)
     tell(printable(f"Run {result.run} at {hub.url}: {result.outcome}. {result.message}".rstrip()))
     return code
-
-
-def _file_lists(text: str, directory: Path) -> str:
-    """The text of the plan's file list, which the remote hub cannot read; empty if there is none."""
-    lists = {test.files.list for test in parse_plan(text).tests if test.files.list}
-    if len(lists) > 1:
-        raise CommandError(
-            "A plan for a remote hub can have only one file list; put tests with other file lists into separate plans."
-        )
-    for name in lists:
-        try:
-            return (directory / name).read_text("utf-8")
-        except (OSError, UnicodeDecodeError) as error:
-            raise CommandError(f"The file list {directory / name} cannot be read: {reason(error)}.") from error
-    return ""

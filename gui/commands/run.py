@@ -249,9 +249,10 @@ def _quantity(option: str, parse: Callable[[object], Q], given: str | None, kept
 
 
 @contextlib.asynccontextmanager
-async def opened(options: argparse.Namespace) -> AsyncIterator[Workspace]:
-    """Open the workspace named by the options, with its local clients. Raises what `Workspace.open` raises."""
-    chosen = workspace_options(options)
+async def opened(options: argparse.Namespace, *, go_on: bool = False) -> AsyncIterator[Workspace]:
+    """Open the workspace named by the options, with its local clients; `go_on`: with the run that was left under way.
+    Raises what `Workspace.open` raises."""
+    chosen = replace(workspace_options(options), go_on=go_on)
     count = _local_clients(options, chosen)
     async with Workspace.open(chosen) as workspace, contextlib.AsyncExitStack() as stack:
         if count:
@@ -331,8 +332,10 @@ def run_hub(options: argparse.Namespace) -> int:
 
 
 async def _be_hub(options: argparse.Namespace) -> int:
-    async with opened(options) as workspace:
+    async with opened(options, go_on=True) as workspace:
         _say_where(workspace)
+        if workspace.runs.session is not None:
+            tell(f"  Run {workspace.runs.session.number} was under way, and goes on.", sys.stderr)
         agents = AgentLines()
         problems = ProblemLines()
         signing = ""

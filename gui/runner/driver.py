@@ -54,7 +54,9 @@ class Driver:
         machine = repeat.machine
         if repeat.done is not None:
             return
-        if machine.state is State.NEW:
+        if machine.state is State.NEW and machine.recalled:
+            await self._carry_out(repeat, machine.go_on(self._present(repeat), loop.time()))
+        elif machine.state is State.NEW:
             await self._carry_out(repeat, machine.begin(loop.time()))
             for client in machine.clients:
                 view = self._hub.roster.find(client)
@@ -72,6 +74,11 @@ class Driver:
         repeat.live.over(repeat.done)
         if text := not_complete(repeat):
             self._board.mark("held", text)
+
+    def _present(self, repeat: CurrentRepeat) -> dict[str, bool]:
+        """The clients that have a session, and whether they have workers for this job."""
+        views = {client: self._hub.roster.find(client) for client in repeat.machine.clients}
+        return {client: repeat.job in view.jobs for client, view in views.items() if view is not None and view.live}
 
     def _hear_of_reports(self, repeat: CurrentRepeat, now: float) -> None:
         """What clients have done may wait to be stored; then they are not to blame."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 from agent.messages import LabState
@@ -19,8 +20,16 @@ class Faults:
     """`run` is a task beside a repeat; cancel it to stop. The lab ends a fault that outlasts the repeat."""
 
     def __init__(
-        self, lab: LabState | None, local_clients: LocalClients | None, board: Board, problem: Problems
+        self,
+        lab: LabState | None,
+        local_clients: LocalClients | None,
+        board: Board,
+        problem: Problems,
+        *,
+        began: Callable[[], object] = lambda: None,
     ) -> None:
+        """`began` is called when one begins."""
+        self._began = began
         self._lab = lab
         self._local_clients = local_clients
         self._board = board
@@ -37,6 +46,7 @@ class Faults:
     async def _fault(self, repeat: CurrentRepeat, place: int, fault: Fault) -> None:
         await asyncio.sleep(max(0.0, repeat.began + fault.at - time.time()))
         repeat.injected.add(place)
+        self._began()
         self._board.mark("fault", fault.text)
         self._board.changed()
         try:

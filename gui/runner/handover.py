@@ -65,6 +65,8 @@ class HandedRun:
     incomplete: Sequence[str] = ()
     stopping: bool = False
     hurry: bool = False
+    restarted: bool = False
+    """It comes from the database (`recall`): its program was killed, or stopped with its hub."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ from __future__ import annotations
 import asyncio
 import ssl
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
 from socket import gethostname
@@ -16,7 +16,8 @@ import msgspec
 from websockets.asyncio.client import ClientConnection
 from websockets.exceptions import ConnectionClosed
 
-from agent.messages import Goodbye, Message, encode, sign_token
+from agent.messages import CredentialError, Goodbye, Message, encode, sign_token
+from gui.hub.account import account
 from gui.hub.signin.messages import EnterCode, PersonalKey, SignedOut, SignIn, SignOut, decode_to_person
 from gui.runner.hublink import HubLink, RemoteError
 from gui.runner.remote import Credentials
@@ -49,6 +50,42 @@ class KeptSignIn:
         scope = "operator" if "operator" in self.scopes else "observer"
         ca_file = Path(self.ca_file) if self.ca_file else None
         return Credentials(self.secret, self.kid, self.name, self.pin, ca_file, scope)
+
+
+@dataclass(frozen=True, slots=True)
+class HubKey:
+    """How a hub is asked: with a named key from a file, or (without one) with the sign-in that is kept."""
+
+    url: str
+    kid: str = ""
+    key_file: Path | None = None
+    name: str = ""
+    """Empty: this account's name."""
+    pin: str = ""
+    ca_file: Path | None = None
+
+
+def credentials_for(secrets: Secrets, key: HubKey, secret: str = "") -> Credentials:
+    """Our identity for a hub; `secret`: of the key, if it is not in its file. Blocking. Raises CredentialError and
+    SecretsError."""
+    if not secret and key.key_file is not None:
+        try:
+            secret = key.key_file.read_text("utf-8")
+        except OSError as error:
+            raise CredentialError(f"The key file {key.key_file} cannot be read: {error.strerror}.") from error
+        except UnicodeDecodeError:
+            raise CredentialError(f"The key file {key.key_file} cannot be read: it is not UTF-8 text.") from None
+    if not secret.strip() and not key.kid:
+        kept = kept_sign_in(secrets, key.url)
+        if kept is not None:
+            own = kept.credentials()
+            return replace(own, pin=key.pin or own.pin, ca_file=key.ca_file or own.ca_file)
+    if not secret.strip() or not key.kid:
+        raise CredentialError(
+            f"A remote hub needs to know you: sign in with `tally login {key.url}`, or give --kid and --key-file "
+            "(or TALLY_KEY); `tally key create --scope operator` creates a key there."
+        )
+    return Credentials(secret.strip(), kid=key.kid, name=key.name or account(), pin=key.pin, ca_file=key.ca_file)
 
 
 def hub_account(url: str) -> str:

@@ -47,6 +47,9 @@ class WorkspaceOptions:
     """Bytes of records in it beyond which the oldest are dropped; 0: it may grow."""
     beside: bool = False
     """If another program has the workspace, only look on: its run is shown, and hub and queue are left to it."""
+    go_on: bool = False
+    """Go on with the run that was under way when the last program with this workspace ended; and leave one under way
+    as it is when this one is told to end, for the next. Without it, such a run is closed."""
     metrics: str = ""
     """``HOST:PORT`` where Prometheus metrics are served; empty: nowhere."""
     fstat_seconds: float = 5.0

@@ -14,6 +14,7 @@ import time
 import msgspec
 
 from gui.reconcile import score
+from gui.runner import kept
 from gui.runner.host import Blocking, Problems
 from gui.store import Store, StoreError
 from gui.store.programs import Program, this_program
@@ -22,7 +23,7 @@ log = logging.getLogger("tally.runner")
 
 SETTING = "workspace.owner"
 BEAT_SECONDS = 10.0
-ENDED = "Tally ended during this run; the requests made until then are scored."
+ENDED = "Tally ended during this run, and could not go on with it; the requests made until then are scored."
 STOPPED = "This run was stopped together with Tally; the requests made until then are scored."
 UNDER_WAY = ("preparing", "running")
 
@@ -68,7 +69,8 @@ def close_run(store: Store, run_id: int, now: float, reason: str = ENDED) -> Non
             store.set_repeat(repeat.id, state="stopped", settled=now, complete=False, reason=reason)
         if not store.scorings(repeat.id):
             score(store, repeat.id, "settle", now)
-    store.set_run(run_id, state="aborted", message=reason, ended=now)
+    kept.forget(store, run_id)
+    store.set_run(run_id, state="aborted" if reason == STOPPED else "interrupted", message=reason, ended=now)
 
 
 class Ownership:

@@ -33,6 +33,7 @@ from agent.messages import (
     encode,
     sign_token,
 )
+from gui.campaign.planfile import parse_plan
 from gui.hub.feed import Feed
 from gui.hub.operate import (
     PROTOCOL,
@@ -93,6 +94,7 @@ class RemoteHub:
         self._replies: dict[int, asyncio.Future[Reply]] = {}
         self._last_id = 0
         self._listeners: list[Callable[[RunProgress], None]] = []
+        self._hearers: list[Callable[[], None]] = []
         self._parts: dict[int, list[str]] = {}
         self._changed = asyncio.Event()
         self._lost: RunLostError | None = None
@@ -165,6 +167,11 @@ class RemoteHub:
         """Call `listener` with each snapshot that arrives. Call the result to unsubscribe."""
         self._listeners.append(listener)
         return lambda: self._listeners.remove(listener) if listener in self._listeners else None
+
+    def subscribe_all(self, listener: Callable[[], None]) -> Callable[[], None]:
+        """Call `listener` after each message of the feed. Call the result to unsubscribe."""
+        self._hearers.append(listener)
+        return lambda: self._hearers.remove(listener) if listener in self._hearers else None
 
     async def run(
         self,
@@ -309,6 +316,8 @@ class RemoteHub:
             self.progress = self.mirror.progress()
             for listener in tuple(self._listeners):
                 listener(self.progress)
+        for hearer in tuple(self._hearers):
+            hearer()
         self._changed.set()
 
     def _replied(self, reply: Reply) -> None:
@@ -346,6 +355,24 @@ class RemoteHub:
             raise RemoteError(f"{self._url} does not answer as a hub does.")
         self.welcome = welcome
         return socket
+
+
+def file_lists(text: str, directory: Path) -> str:
+    """The text of the plan's file list, which a remote hub cannot read; empty if there is none. Blocking. Raises
+    RemoteError and PlanError."""
+    lists = {test.files.list for test in parse_plan(text).tests if test.files.list}
+    if len(lists) > 1:
+        raise RemoteError(
+            "A plan for a remote hub can have only one file list; put tests with other file lists into separate plans."
+        )
+    for name in lists:
+        try:
+            return (directory / name).read_text("utf-8")
+        except OSError as error:
+            raise RemoteError(f"The file list {directory / name} cannot be read: {error.strerror}.") from error
+        except UnicodeDecodeError:
+            raise RemoteError(f"The file list {directory / name} cannot be read: it is not UTF-8 text.") from None
+    return ""
 
 
 def other_version(url: str, theirs: str, *, older: bool) -> RemoteError:

@@ -36,6 +36,11 @@ class Runs:
         self._progress = progress
         self.session: RunSession | None = None
 
+    @property
+    def restarted(self) -> bool:
+        """Whether the run under way comes from the database, and nobody carries it out yet."""
+        return self.session is not None and self.session.restarted
+
     async def run(
         self,
         plan: Plan,
@@ -88,7 +93,7 @@ class Runs:
             publish_result(self._host.hub.topics, result)
             return result
         except asyncio.CancelledError:  # Ctrl-C: the program ends, but must not leave the run open
-            if session.number is not None:
+            if session.number is not None and not session.handing_over:
                 try:
                     await asyncio.shield(self._close_stopped(session.number))
                 except StoreError:
@@ -130,8 +135,16 @@ class Runs:
         self.session.abort()
         return True
 
-    async def end(self) -> None:
-        """Abort the run, if there is one, and wait until it is over. One that is handed over is left as it is."""
-        if self.session is not None and not self.session.handing_over:
-            self.session.abort()
-            await self.session.wait()
+    async def end(self, *, leave: bool = False) -> None:
+        """Abort the run, if there is one, and wait until it is over; or `leave` it as it is, for the next program with
+        this workspace. One that is handed over is left, too."""
+        session = self.session
+        if session is None or session.handing_over:
+            return
+        if leave and (session.number is None or session.can_be_gone_on_with):
+            session.hand_over()
+        elif leave:
+            session.interrupt()
+        else:
+            session.abort()
+        await session.wait()

@@ -21,6 +21,8 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
 from agent.messages import (
     HTTP,
     Abort,
@@ -46,6 +48,7 @@ from gui.reconcile import (
 )
 from gui.reconcile.foreign import KEY as FOREIGN
 from gui.reconcile.foreign import kept as kept_faults
+from gui.runner import kept as kept_run
 from gui.runner import lasting
 from gui.runner.checklist import Check, kept
 from gui.runner.credentials import Credentials
@@ -127,12 +130,19 @@ class RunSession:
         self._recorder = Recorder(host.store, self._board, host.blocking, host.problem)
         self._stopping = False
         self._broken = ""
+        self._interrupted = False
+        self._unable = False
+        """It broke because its clients could not go on."""
         self._incomplete: list[str] = []
         """What was not requested because servers did not answer; a sentence for each repeat."""
         self._over = asyncio.Event()
         self._resolved: list[ResolvedTest] = []
         self._scored: set[tuple[int, int]] = set()
         """(test, repeat) that are over."""
+        self._restarted = taken is not None and taken.restarted
+        """The program that began this run was killed, or stopped with its hub."""
+        self._news = asyncio.Event()
+        """Something was decided that is to be kept, see `kept`."""
         self.handing_over = False
         """Another program goes on with this run."""
         if taken is not None and taken.number is not None:
@@ -148,7 +158,13 @@ class RunSession:
         """Finish the round, settle, end. A second call while settling ends the wait."""
         self._driver.hurry = self._driver.hurry or (self._stopping and self._board.phase == "settling")
         self._stopping = True
+        self._news.set()
         self._events.stop(at_once=False)
+
+    @property
+    def restarted(self) -> bool:
+        """Whether the program that began this run was killed, or stopped with its hub."""
+        return self._restarted
 
     @property
     def paused(self) -> bool:
@@ -159,12 +175,19 @@ class RunSession:
         """Hand nothing out until it is resumed (`on` False); what was handed out is made. `by`: who asked for it."""
         self._board.paused = on
         self._board.mark("phase", ("paused" if on else "resumed") + (f" by {by}" if by else ""))
+        self._news.set()
         self._events.pause(on=on)
         self._host.changed()
+
+    def interrupt(self) -> None:
+        """End at once, since this program ends, and no other can go on with the run."""
+        self._interrupted = True
+        self.abort()
 
     def abort(self) -> None:
         """End at once."""
         self._stopping = self._driver.hurry = True
+        self._news.set()
         self._events.stop(at_once=True)
 
     def hand_over(self) -> None:
@@ -234,23 +257,38 @@ class RunSession:
         """Carry the plan out. Raises RunRefusedError, SelectionError or CatalogueError before a run was started."""
         try:
             return await self._run_all()
+        except HandedOverError:
+            await self._save_what_is_shown()
+            raise
         finally:
             self._over.set()
+
+    async def _save_what_is_shown(self) -> None:
+        """The last second of the time axis: the next program may have nothing but the database."""
+        try:
+            if self._board.current is not None:
+                await self._recorder.store_samples(self._board.current)
+            if self._board.run is not None:
+                await self._recorder.save_markers()
+        except StoreError as error:
+            self._host.problem("warning", "time axis", f"The last second of the run could not be stored: {error}")
 
     async def _run_all(self) -> RunResult:
         if self._board.run is None:
             await self._prepare()
         else:
             await self._host.blocking(self._host.statuses.begin_run, self._board.run)
-            self._board.mark("phase", "another program goes on with the run")
+            by = "the hub was restarted, and" if self._restarted else "another program"
+            self._board.mark("phase", f"{by} goes on with the run")
         run = self._board.run
         assert run is not None
+        keeping = start_task(self._keep_news(), f"keep run {run}")
         try:
             for one in self._resolved:
                 for number in range(1, one.test.repeats + 1):
                     if (one.number, number) in self._scored:
                         continue
-                    if self._stopping or self._broken:
+                    if (self._stopping or self._broken) and self._begun(one, number) is None:
                         break
                     if self.handing_over:
                         raise HandedOverError
@@ -260,8 +298,51 @@ class RunSession:
             self._broken = f"The run ended early: {error}"
             self._host.problem("error", f"run {run}", self._broken)
         finally:
+            keeping.cancel()
+            await asyncio.gather(keeping, return_exceptions=True)
             self._host.statuses.end_run()
         return await self._conclude()
+
+    # ---- what another program needs to go on, when this one is killed
+
+    @property
+    def can_be_gone_on_with(self) -> bool:
+        """Whether another program could: clients that were started on this machine end with us."""
+        return self._board.run is not None and self._host.local_clients is None
+
+    async def _keep_plan(self, run: int) -> None:
+        if self.can_be_gone_on_with:
+            await self._host.blocking(kept_run.keep_plan, self._store, run, self._resolved)
+            await self._keep_now()
+
+    async def _keep_now(self) -> None:
+        run, repeat = self._board.run, self._board.current
+        assert run is not None
+        now = kept_run.KeptNow(
+            kept_run.SCHEMA,
+            run,
+            paused=self._board.paused,
+            ending=("abort" if self._driver.hurry else "stop") if self._stopping else "",
+            incomplete=list(self._incomplete),
+        )
+        if repeat is not None and self.counting is not None:
+            now = msgspec.structs.replace(
+                now,
+                repeat=repeat.id,
+                clients=repeat.resolved.clients,
+                base=repeat.base,
+                injected=sorted(repeat.injected),
+                began=repeat.began,
+            )
+        await self._host.blocking(kept_run.keep_now, self._store, now)
+
+    async def _keep_news(self) -> None:
+        """Keep what was decided, until cancelled."""
+        while self.can_be_gone_on_with:
+            await self._news.wait()
+            self._news.clear()
+            with contextlib.suppress(StoreError):  # the next one keeps it, too
+                await self._keep_now()
 
     async def _prepare(self) -> None:
         resolved = [
@@ -282,9 +363,10 @@ class RunSession:
         if self.handing_over:
             raise HandedOverError
         self._resolved = resolved
-        self._board.outlook = Outlook([_work(one) for one in resolved])
+        self._board.outlook = Outlook([work_of(one) for one in resolved])
         self._board.show("preparing", "storing the run in the database")
         self._board.run = await self._create_run(resolved)
+        await self._keep_plan(self._board.run)
 
     async def _create_run(self, resolved: Sequence[ResolvedTest]) -> int:
         specs = [_spec(one) for one in resolved]
@@ -342,16 +424,19 @@ class RunSession:
         message = summary(rows)
         if self._broken:
             outcome, message = "error", self._broken
+            if self._restarted and self._unable:
+                outcome = "interrupted"
         elif self._incomplete:
             message = " ".join([message, *self._incomplete])
         elif self._stopping and outcome != "passed":  # otherwise it was too late to shorten anything
-            outcome = "aborted" if self._driver.hurry else "stopped"
+            outcome = "interrupted" if self._interrupted else "aborted" if self._driver.hurry else "stopped"
             message = f"The run was {outcome} after {len(self._scored)} of {_repeats(self._plan)} repeats."
         self._board.outcome = outcome
         self._board.show("done", message)
         try:
             await self._recorder.save_markers()
             await self._host.blocking(self._store.set_run, run, state=outcome, message=message, ended=time.time())
+            await self._host.blocking(kept_run.forget, self._store, run)
             # What was scored again since the figures were read.
             await self._host.blocking(restate, self._store, run)
         except StoreError as error:
@@ -408,16 +493,23 @@ class RunSession:
     # ---- one repeat
 
     async def _do_repeat(self, one: ResolvedTest, number: int) -> None:
-        begun = self._board.current
-        if begun is not None and (begun.resolved.number, begun.number) == (one.number, number):
-            await self._carry_through(begun, taken=True)  # by another program, up to here
+        begun = self._begun(one, number)
+        if begun is not None:
+            await self._carry_through(begun, taken=True)
             return
         repeat = await self._begin_repeat(one, number)
         self._events.begin(repeat)
         if self.handing_over:  # the event was one of the last repeat
             self._events.hand_over()
         self._board.begin(repeat)
+        if self.can_be_gone_on_with:
+            await self._keep_now()  # before the first request is handed out
         await self._carry_through(repeat)
+
+    def _begun(self, one: ResolvedTest, number: int) -> CurrentRepeat | None:
+        """The repeat, if another program has carried it out up to here."""
+        begun = self._board.current
+        return begun if begun is not None and (begun.resolved.number, begun.number) == (one.number, number) else None
 
     async def _begin_repeat(self, one: ResolvedTest, number: int) -> CurrentRepeat:
         test = one.test
@@ -459,7 +551,7 @@ class RunSession:
         return repeat
 
     async def _carry_through(self, repeat: CurrentRepeat, *, taken: bool = False) -> None:
-        faults = Faults(self._host.lab, self._host.local_clients, self._board, self._host.problem)
+        faults = Faults(self._host.lab, self._host.local_clients, self._board, self._host.problem, began=self._news.set)
         helpers = [
             start_task(self._recorder.count(repeat), f"count {repeat.job}"),
             start_task(self._recorder.beat(repeat), f"beat {repeat.job}"),
@@ -472,7 +564,9 @@ class RunSession:
             await self._driver.drive(repeat)
             if (text := not_complete(repeat)) and text not in self._incomplete:
                 self._incomplete.append(text)
+                self._news.set()
             if repeat.machine.outcome == "failed":
+                self._unable = True
                 self._broken = "The run ended because its clients could not continue; see the problems for the reason."
             settled = await self._driver.settle(repeat)
         except HandedOverError:
@@ -525,7 +619,7 @@ class RunSession:
         self._board.outlook.finish(
             repeat.resolved.number,
             repeat.number,
-            _step(repeat.resolved, entry),
+            step_of_repeat(repeat.resolved, entry),
             took=time.time() - repeat.opened,
             worked=(repeat.done or now) - (repeat.began or repeat.done or now),
             handed=repeat.live.requested,
@@ -557,7 +651,7 @@ def _spec(one: ResolvedTest) -> TestSpec:
     )
 
 
-def _work(one: ResolvedTest) -> Work:
+def work_of(one: ResolvedTest) -> Work:
     """A test as input for `Outlook`."""
     test = one.test
     return Work(
@@ -568,7 +662,7 @@ def _work(one: ResolvedTest) -> Work:
     )
 
 
-def _step(one: ResolvedTest, entry: ScoringEntry) -> StepState:
+def step_of_repeat(one: ResolvedTest, entry: ScoringEntry) -> StepState:
     """The outcome of a repeat by itself, whatever becomes of the others."""
     match figures(replace(_spec(one), repeats=1), [entry]).conclusion:
         case "pass":

@@ -22,6 +22,7 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
+from typing import Literal
 
 from agent.messages import LabState
 from gui.campaign.plan import Plan
@@ -35,6 +36,7 @@ from gui.runner.checklist import Check
 from gui.runner.conductor import RunConductor
 from gui.runner.consume import ConsumerState, Drain
 from gui.runner.directory import Directory
+from gui.runner.driver import HandedOverError
 from gui.runner.elsewhere import Elsewhere
 from gui.runner.handover import HandedRun
 from gui.runner.intake import Loaded, Member, RecordIntake, StatusIntake, on_loop
@@ -50,6 +52,7 @@ from gui.runner.probes import Probes
 from gui.runner.problems import OLD_SECONDS, ProblemList
 from gui.runner.progress import Problem, ProgressFeed, RunProgress, Severity
 from gui.runner.publishing import Surroundings, publish
+from gui.runner.recall import recall
 from gui.runner.reception import Reception
 from gui.runner.refusal import RunRefusedError
 from gui.runner.retention import Retention
@@ -82,6 +85,12 @@ class Workspace:
         self.options = options
         self.other = other
         """The program that has this workspace, while we only look on."""
+        self.remote = ""
+        """The address of the hub, if it is elsewhere (`afar`)."""
+        self.connected = True
+        """Whether that hub can be reached now."""
+        self.results_changed: Callable[[], object] = lambda: None
+        """Called when results have come from there."""
         self.free = asyncio.Event()
         """Set when that program has ended: open the workspace again, to have it."""
         self.store = store
@@ -156,6 +165,8 @@ class Workspace:
             other = await asyncio.to_thread(holder, store, time.time()) if options.beside else ""
             if other:  # its hub has the address; nobody is told of ours
                 options = replace(options, hub=replace(options.hub, host="127.0.0.1", port=0, public=""))
+            if options.go_on and taken is None and not other:
+                taken = await asyncio.to_thread(_left_behind, store, time.time())
             workspace = cls(options, store, lab, other)
             if missing:
                 workspace.problem("warning", "lab", missing, "Start it, or name another bus in Settings > Bus.")
@@ -196,7 +207,16 @@ class Workspace:
         ]
         if self._ownership.ours:
             self._tasks.append(start_task(self._retention.run(), "remove old runs"))
+        if self.runs.restarted:
+            self._tasks.append(start_task(self._go_on_alone(), "go on with the run"))
         self.changed()
+
+    async def _go_on_alone(self) -> None:
+        """Carry out the run that the last program with this workspace left under way."""
+        try:
+            await self.go_on()
+        except HandedOverError:
+            log.info("= the run is left for the next program")
 
     async def _put_lab_servers(self) -> None:
         if self.lab:
@@ -223,7 +243,7 @@ class Workspace:
         self.store.database.patience = 0.0
         if self._sweeping is not None:
             self._sweeping.cancel()
-        await self.runs.end()
+        await self.runs.end(leave=self.options.go_on)
         await self.bus.stop()
         for work in self._tasks:
             work.cancel()
@@ -357,6 +377,27 @@ class Workspace:
             case "pause" | "resume":
                 with contextlib.suppress(RunRefusedError):  # it is so already
                     self.pause(on=what == "pause", by=by)
+
+    def why_not(self, need: Literal["operator", "here"]) -> str:
+        """Why something that changes anything cannot be done from here, in a sentence; empty if it can. `need`: an
+        operator's key of a remote hub, or the machine that has the database."""
+        if self.other and need == "operator":
+            return f"{self.other} has this workspace; wait until it has ended, or use `tally stop` and `tally pause`."
+        return ""
+
+    @property
+    def bus_shown(self) -> str:
+        """The bus that records come from, without a password; empty: none is named."""
+        return redact(self.options.bus_url(self.lab))
+
+    @property
+    def database_shown(self) -> tuple[str, str]:
+        """Where the database is, and of which kind."""
+        database = self.store.database
+        return database.shown, "SQLite" if database.is_sqlite else "PostgreSQL"
+
+    async def have(self, run: int) -> None:
+        """Have everything of a run in the store: it is there."""
 
     def members(self) -> tuple[Member, ...]:
         """The shovelers and collectors that were heard from, with their last status messages."""
@@ -505,17 +546,18 @@ class Workspace:
         return snapshot
 
     def _surroundings(self) -> Surroundings:
-        state, database, lab = self.records_state, self.store.database, self.lab
+        state, lab = self.records_state, self.lab
+        shown, kind = self.database_shown
         return Surroundings(
             label=self.label,
             hub=self.hub.address,
             pin=self.hub.pin,
             version=self.hub.options.version,
-            bus=redact(self.options.bus_url(lab)),
+            bus=self.bus_shown,
             queue=self.bus.queue,
             packets_queue=lab.packets_queue if lab is not None else self.options.packets_queue,
-            database=database.shown,
-            database_kind="SQLite" if database.is_sqlite else "PostgreSQL",
+            database=shown,
+            database_kind=kind,
             connected=state.connected,
             trouble=state.trouble,
             depths=state.depths,
@@ -531,6 +573,11 @@ async def try_to_open(options: WorkspaceOptions) -> None:
         await asyncio.to_thread(read_lab, options.lab)
     store = await to_the_end(_open_store, options, undo=Store.close)
     await asyncio.to_thread(store.close)
+
+
+def _left_behind(store: Store, now: float) -> HandedRun | None:
+    """The run that was under way when the last program ended, if no other has this workspace. Blocking."""
+    return None if holder(store, now) else recall(store, now)
 
 
 def _open_store(options: WorkspaceOptions) -> Store:

@@ -67,6 +67,22 @@ class ServerEntry:
 
 
 @dataclass(frozen=True, slots=True)
+class HandedRequest:
+    """A request as it was handed out. `agent` is ``KID/SUB``; `done`: it has its last journal line."""
+
+    tag: str
+    agent: str
+    slot: int
+    server: str
+    path: str
+    round: int
+    size: int
+    seed: int
+    share: int
+    done: bool
+
+
+@dataclass(frozen=True, slots=True)
 class AgentEntry:
     """An agent that connected at least once. `identity` is ``KID/SUB``; `facts` is what it reported about itself."""
 

@@ -23,6 +23,7 @@ from gui.store.keys import match_key
 from gui.store.loader import Loader
 from gui.store.removal import at_work, hide, remove, remove_left
 from gui.store.rows import (
+    HandedRequest,
     NewRequest,
     RepeatEntry,
     RequestState,
@@ -365,7 +366,36 @@ class RunsPart:
         )
         return ids
 
+    def handed_requests(self, repeat_id: int) -> list[HandedRequest]:
+        """All requests of a repeat, in the order in which they were handed out."""
+        request, tag, agent, server = schema.request, schema.tag, schema.agent, schema.server
+        columns = (tag.c.tag, agent.c.identity, tag.c.slot, server.c.url, request.c.path, request.c.round,
+                   request.c.size, request.c.seed, request.c.share, request.c.state)  # fmt: skip
+        query = (
+            select(*columns)
+            .join(tag, tag.c.id == request.c.tag_id)
+            .join(agent, agent.c.id == tag.c.agent_id)
+            .join(server, server.c.id == request.c.server_id)
+            .where(request.c.repeat_id == repeat_id)
+            .order_by(request.c.id)
+        )
+        with self.database.read() as connection:
+            rows = connection.execute(query).all()
+        return [
+            HandedRequest(
+                r.tag, r.identity, r.slot, r.url, r.path, r.round, r.size, r.seed, r.share, r.state >= RequestState.DONE
+            )
+            for r in rows
+        ]
+
     # ---- the agents' journals
+
+    def journal_positions(self, agent: str) -> dict[str, int]:
+        """The last stored line of each journal of agent `agent` (``KID/SUB``)."""
+        table, known = schema.journal, schema.agent
+        query = select(table.c.journal, table.c.stored).join(known, known.c.id == table.c.agent_id)
+        with self.database.read() as connection:
+            return {row.journal: row.stored for row in connection.execute(query.where(known.c.identity == agent))}
 
     def journal_position(self, agent: str, journal: str) -> int:
         """Number of the last stored line of this journal of agent `agent` (``KID/SUB``), 0 when there is none."""

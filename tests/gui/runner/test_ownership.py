@@ -73,7 +73,7 @@ def test_a_run_that_was_left_open_is_scored_and_ended(store: Store) -> None:
     ownership.close_run(store, run, NOW + 1)
     assert ownership.left_open(store) == []
     entry = store.run(run)
-    assert (entry.state, entry.message, entry.ended) == ("aborted", ownership.ENDED, NOW + 1)
+    assert (entry.state, entry.message, entry.ended) == ("interrupted", ownership.ENDED, NOW + 1)
     assert store.repeat(repeat).state == "stopped"
     (scoring,) = store.scorings(repeat)
     assert (scoring.total, scoring.unreported) == (2, 2)

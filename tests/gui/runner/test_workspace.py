@@ -97,7 +97,7 @@ async def test_a_run_that_a_crash_left_open_is_closed(stage: Any) -> None:
         run = (await stage.run()).run
         workspace.store.set_run(run, state="running")
     async with stage.open() as workspace:
-        await stage.until(lambda: workspace.store.run(run).state == "aborted")
+        await stage.until(lambda: workspace.store.run(run).state == "interrupted")
         assert workspace.store.run(run).message.startswith("Tally ended during this run")
 
 
