@@ -107,6 +107,7 @@ class FastFiles:
         tail_of, gap_until, note_closed, base = self._directories.get, inc.gap_until, inc.closed.append, inc.digest
         join, write_out = b"".join, self._outbox.records.append
         offset, opens, closes, written, time_of, start_of, opened_of, times = 32, 0, 0, 0, -1, -1, -1, b""
+        strange, stamp = bool(given_up or wait_file), b""
         shifts = self._shifts(finish - begin, records, end - 32)
         for place, shift in enumerate(shifts):
             if offset >= end:
@@ -123,8 +124,7 @@ class FastFiles:
                     and stop > offset + 20
                     and length >= 0
                     and file_id not in files
-                    and not (given_up and file_id in given_up)
-                    and not (wait_file and file_id in wait_file)
+                    and not (strange and (file_id in given_up or file_id in wait_file))
                 ):
                     name = data[offset + 20 : stop]
                     tail = None if name.translate(None, SAFE) else tail_of(name[: name.rfind(b"/")])
@@ -170,10 +170,12 @@ class FastFiles:
                                 self._forget_path(inc, file_id)
                             note_closed(file_id)
                             time = begin + shift
-                            if time != time_of or start != start_of or opened != opened_of:
-                                time_of, start_of, opened_of = time, start, opened
+                            if time != time_of:
+                                time_of, start_of, stamp = time, -1, iso_time(time).encode()
+                            if start != start_of or opened != opened_of:
+                                start_of, opened_of = start, opened
                                 elapsed = time - start if time > start else 0
-                                times = TIMES % (start, opened, finish, time, elapsed, iso_time(time).encode())
+                                times = TIMES % (start, opened, finish, time, elapsed, stamp)
                             digest = base.copy()
                             digest.update(_file_ids(file_id, opened))
                             identity = digest.hexdigest()
@@ -189,7 +191,7 @@ class FastFiles:
             following = self._plainly(inc, data, offset, window, place, sender)
             if following is None:
                 break
-            offset = following
+            offset, strange = following, bool(given_up or wait_file)
         else:
             place = len(shifts)
         inc.opens += opens
