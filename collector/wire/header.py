@@ -93,6 +93,9 @@ def classify(data: bytes) -> Kind:
         return Kind.ENVELOPE if enveloped else Kind.TEXT
     if data.startswith(b"code="):
         return Kind.TEXT
+    rest = data.lstrip()
+    if len(rest) < len(data) and rest.startswith(b"{") and classify(rest) is Kind.ENVELOPE:
+        return Kind.ENVELOPE
     raise RejectedError("unknown", f"first byte is 0x{data[0]:02x}")
 
 

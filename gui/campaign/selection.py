@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import ipaddress
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -57,7 +58,7 @@ def normal_url(url: str) -> str:
     if parts.scheme not in PORTS or not host or port == 0:
         shown = without_secret(url.partition("?")[0])[:80]
         raise SelectionError(f"{shown!r} is not the URL of an XRootD server; write root://HOST:PORT.")
-    normal = f"{parts.scheme}://{host_port(host, port or PORTS[parts.scheme])}"
+    normal = f"{parts.scheme}://{host_port(_one_form(host), port or PORTS[parts.scheme])}"
     if "@" in parts.netloc:
         raise SelectionError(
             f"The URL of server {normal} names a user; leave it out, as each request logs in under its own tag."
@@ -80,6 +81,14 @@ def is_normal(url: str) -> bool:
 def server_place(url: str) -> str:
     """HOST:PORT of a server's URL: its name where nobody has given it one."""
     return url.partition("://")[2].rstrip("/") or url
+
+
+def _one_form(host: str) -> str:
+    """A host as one text: addresses of version 6 can be written in several ways, and names end in a dot or not."""
+    try:
+        return str(ipaddress.ip_address(host))
+    except ValueError:
+        return host.removesuffix(".") or host
 
 
 def choose_servers(choice: Choice, available: Iterable[Server]) -> list[Server]:

@@ -13,6 +13,7 @@ from collector.wire import REASONS, Kind, RejectedError, classify, parse_header
         (b"<statistics>", Kind.SUMMARY_XML), (b'{"statistics":{}}', Kind.SUMMARY_JSON), (b'{"code":"g"}', Kind.TEXT),
         (b"code=g&pseq=1", Kind.TEXT), (b'{"event":"file_close"}', Kind.TEXT),
         (b'{"t":5,"remote":"h.x","id":"a:1","data":"eA=="}', Kind.ENVELOPE), (b'{"data":5, "remote":1}', Kind.ENVELOPE),
+        (b' \r\n{"data":"eA==","remote":"h.x"}\n', Kind.ENVELOPE),
         (b'{"type":"tcpstats","remote":"192.0.2.1"}', Kind.TEXT),
         (b'{"code":"d","pseq":1,"data":"x","remote":"y"}', Kind.TEXT),
     ],
@@ -23,7 +24,14 @@ def test_the_first_byte_tells_what_it_is(data: bytes, kind: Kind) -> None:
 
 @pytest.mark.parametrize(
     ("data", "reason"),
-    [(b"", "empty"), (b"m123", "unknown"), (b"s", "unknown"), (b"\0" * 9, "unknown"), (b"co", "unknown")],
+    [
+        (b"", "empty"),
+        (b"m123", "unknown"),
+        (b"s", "unknown"),
+        (b"\0" * 9, "unknown"),
+        (b"co", "unknown"),
+        (b" {}", "unknown"),
+    ],
 )
 def test_what_is_not_ours(data: bytes, reason: str) -> None:
     with pytest.raises(RejectedError) as caught:

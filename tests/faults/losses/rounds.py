@@ -107,7 +107,9 @@ def rounds() -> list[Round]:
         Round("server-stopped", _ends("stop-server"), **_STEADY, known=frozenset({"server"})),
         Round(
             "login-lost",
-            before=_do("wire-loss", "--codes", "u", "--percent", "6", "--for", "20s"),
+            # until a while after the first open, however long a busy machine takes to get there
+            before=_do("wire-loss", "--codes", "u", "--percent", "6"),
+            deeds=((8, _do("wire-loss", "--codes", "u", "--percent", "0")),),
             files_per_server=120,
             wait="3s",
             known=frozenset({"wire"}),

@@ -55,6 +55,8 @@ def test_no_servers_at_all() -> None:
         ("root://h", "root://h:1094"),
         ("root://H:99/", "root://h:99"),
         ("roots://[::1]:7/", "roots://[::1]:7"),
+        ("root://H.example.org.", "root://h.example.org:1094"),
+        ("root://[2001:DB8:0::1]:99", "root://[2001:db8::1]:99"),
     ],
 )
 def test_urls_are_compared_in_one_form(url: str, normal: str) -> None:
