@@ -140,7 +140,7 @@ class Actions:
     def _use_look(self) -> None:
         """Use the zoom and the writing that are kept."""
         use_kept_writing()
-        theme().changed.emit()  # what is painted is painted anew
+        theme().wardrobe.renew()  # what is painted is painted anew
         if not zoom().change(kept_zoom()):
             self._problems.add(Problem(time.time(), "info", "zoom", "The zoom is used from the next start on."))
 

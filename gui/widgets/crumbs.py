@@ -8,6 +8,7 @@ from PySide6.QtCore import QSize
 from PySide6.QtGui import QResizeEvent
 from PySide6.QtWidgets import QHBoxLayout, QLabel, QSizePolicy, QWidget
 
+from gui.widgets.dress import give_sheet
 from gui.widgets.icons import pixmap
 from gui.widgets.parts import Button, button, short_caption
 from gui.widgets.theme import theme
@@ -28,7 +29,7 @@ class Crumbs(QWidget):
         self._roomy = False
         self.links: list[Button] = []
         self._chevrons: list[QLabel] = []
-        theme().changed.connect(self._restyle)
+        theme().follow(self._restyle)
 
     def sizeHint(self) -> QSize:
         """The width of all of it, shown or not."""
@@ -75,7 +76,7 @@ class Crumbs(QWidget):
             link, chevron = button(short_caption(text, 28), action=call, kind="plain"), QLabel()
             self.links.append(link)
             self._chevrons.append(chevron)
-            link.setStyleSheet("padding: 0 4px;")
+            give_sheet(link, "padding: 0 4px;")
             self._row.insertWidget(self._row.count() - 1, link)
             self._row.insertWidget(self._row.count() - 1, chevron)
         self._restyle()

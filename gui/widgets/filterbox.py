@@ -42,7 +42,7 @@ class FilterBox(QLineEdit):
         self.popup.installEventFilter(self)
         self._glass = self.addAction(icon("filter", "text3"), QLineEdit.ActionPosition.LeadingPosition)
         self.textEdited.connect(lambda _text: self.offer())
-        theme().changed.connect(self._redraw)
+        theme().follow(self._redraw)
 
     def offer(self, *, all_columns: bool = False) -> None:
         """Open the list of what can stand at the cursor. An empty word has too many: `all_columns` shows them."""

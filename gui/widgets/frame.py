@@ -91,7 +91,7 @@ class RailButton(QPushButton):
         self.setSizePolicy(QSizePolicy.Policy.Fixed, QSizePolicy.Policy.Preferred)
         self.setAccessibleName(text)
         self.setToolTip(f"{text}  {key}" if key else text)
-        theme().changed.connect(self.update)
+        theme().follow(self.update)
 
     def sizeHint(self) -> QSize:
         return QSize(RAIL_WIDTH, ITEM_HEIGHT)
@@ -258,7 +258,7 @@ class Frame(QMainWindow):
             "No problems", "ok", kind="plain", tip="Problems: what went wrong, and what to do"
         )
         self.statusBar().addPermanentWidget(self.problems_button)
-        theme().changed.connect(self._restyle)
+        theme().follow(self._restyle)
         application = QApplication.instance()
         assert isinstance(application, QApplication)
         application.focusChanged.connect(self.palette_box.remember_focus)

@@ -35,7 +35,7 @@ class HelpSheet(Sheet):
         self.text.document().setDocumentMargin(20)
         self.text.document().setIndentWidth(20)
         self.body.addWidget(self.text, 1)
-        theme().changed.connect(self._render)
+        theme().follow(self._render)
 
     def show_page(self, page: str, title: str) -> None:
         """Show the help of this page."""

@@ -41,7 +41,7 @@ class Legend(QWidget):
         self._selected: str | None = None
         self.setAccessibleName(f"Legend: {title}")
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
-        theme().changed.connect(self.update)
+        theme().follow(self.update)
 
     def set_rows(self, rows: Sequence[LegendRow], at: str = "", total: tuple[str, str] | None = None) -> None:
         """Show these rows; `at` is the time of the cross hair, `total` the sums at that time and now."""
@@ -124,7 +124,7 @@ class LegendLine(QWidget):
         self._remark = ""
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
         self.setFixedHeight(ROW)
-        theme().changed.connect(self.update)
+        theme().follow(self.update)
 
     def set_rows(self, rows: Sequence[LegendRow], remark: str = "") -> None:
         """Show these rows with their current values."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from PySide6.QtCore import Qt
+from PySide6.QtGui import QPainter, QPaintEvent
 from PySide6.QtWidgets import QHBoxLayout, QLabel, QWidget
 
 from gui.widgets.icons import pixmap
@@ -20,7 +20,6 @@ class MessageBar(QWidget):
 
     def __init__(self) -> None:
         super().__init__()
-        self.setAttribute(Qt.WidgetAttribute.WA_StyledBackground)
         self.setFixedHeight(40)
         self._state = ("info", "info")
         self._picture = QLabel()
@@ -34,7 +33,7 @@ class MessageBar(QWidget):
         self._row.addWidget(self.text)
         self._row.addStretch(1)
         self._row.addWidget(self.close_button)
-        theme().changed.connect(self._restyle)
+        theme().follow(self._restyle)
         self.hide()
 
     def say(
@@ -69,6 +68,8 @@ class MessageBar(QWidget):
 
     def _restyle(self) -> None:
         symbol, colour = self._state
-        look = theme()
         self._picture.setPixmap(pixmap(symbol, colour, 16, 2.0))
-        self.setStyleSheet(f"MessageBar {{ background: {look.hex(colour + '_bg')}; }}")
+        self.update()
+
+    def paintEvent(self, event: QPaintEvent) -> None:
+        QPainter(self).fillRect(event.rect(), theme().ink(f"{self._state[1]}_bg"))

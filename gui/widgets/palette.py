@@ -149,7 +149,7 @@ class Palette(QLineEdit):
         column.addWidget(self.rows, 1)
         column.addWidget(self.hint)
         self.textChanged.connect(lambda _text: self._look())
-        theme().changed.connect(self._redraw)
+        theme().follow(self._redraw)
 
     def open_palette(self) -> None:
         """Put the cursor here and show the list; again, to close it."""

@@ -15,6 +15,8 @@ from PySide6.QtWidgets import (
     QLabel,
     QPushButton,
     QSizePolicy,
+    QSplitter,
+    QSplitterHandle,
     QTabBar,
     QToolTip,
     QVBoxLayout,
@@ -23,6 +25,7 @@ from PySide6.QtWidgets import (
 
 from gui.models.plain import straight
 from gui.models.rows import UNKNOWN
+from gui.widgets.dress import give_sheet
 from gui.widgets.icons import icon, pixmap
 from gui.widgets.theme import theme
 
@@ -196,7 +199,7 @@ class Button(QPushButton):
     def __init__(self, text: str) -> None:
         super().__init__(text)
         self._icon = ("", "")
-        theme().changed.connect(self._redraw)
+        theme().follow(self._redraw)
 
     def paintEvent(self, event: QPaintEvent) -> None:
         super().paintEvent(event)
@@ -283,7 +286,6 @@ class Badge(QWidget):
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
-        self.setAttribute(Qt.WidgetAttribute.WA_StyledBackground)
         self.setFixedHeight(24)
         self._picture = QLabel()
         self._word = label()
@@ -293,7 +295,7 @@ class Badge(QWidget):
         row.addWidget(self._picture)
         row.addWidget(self._word)
         self._state = ("ring", "waiting", "mute")
-        theme().changed.connect(self._restyle)
+        theme().follow(self._restyle)
         self._restyle()
 
     def set_state(self, symbol: str, word: str, colour: str) -> None:
@@ -308,8 +310,15 @@ class Badge(QWidget):
         self._picture.setPixmap(pixmap(symbol, colour, 14, 2.0))
         self._word.setText(word)
         weight = 600 if word == "FAIL" else 500
-        self._word.setStyleSheet(f"color: {look.hex(colour)}; font-weight: {weight};")
-        self.setStyleSheet(f"background: {look.hex(colour + '_bg')}; border-radius: 4px;")
+        give_sheet(self._word, f"color: {look.hex(colour)}; font-weight: {weight};")
+        self.update()
+
+    def paintEvent(self, event: QPaintEvent) -> None:  # noqa: ARG002
+        painter = QPainter(self)
+        painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+        painter.setPen(Qt.PenStyle.NoPen)
+        painter.setBrush(theme().ink(f"{self._state[2]}_bg"))
+        painter.drawRoundedRect(self.rect(), 4, 4)
 
 
 class Readout(QWidget):
@@ -340,7 +349,7 @@ class Readout(QWidget):
         column.addLayout(top)
         column.addLayout(bottom)
         column.addStretch(1)
-        theme().changed.connect(self._restyle)
+        theme().follow(self._restyle)
 
     def set_icon(self, symbol: str, colour: str, words: str = "text2") -> None:
         """An icon before the caption in this colour of the theme; `words` is the colour of caption and figure."""
@@ -355,9 +364,9 @@ class Readout(QWidget):
         if symbol:
             self._picture.setPixmap(pixmap(symbol, colour, 14, 2.0))
             self._picture.show()
-            self.caption.setStyleSheet(f"color: {theme().hex(self._words)};")
+            give_sheet(self.caption, f"color: {theme().hex(self._words)};")
             figure = "text3" if self._words == "mute" else "text"
-            self.figure.setStyleSheet(f"color: {theme().hex(figure)};")
+            give_sheet(self.figure, f"color: {theme().hex(figure)};")
 
     def set(self, figure: str, remark: str = "") -> None:
         if self.figure.text() != figure:
@@ -409,13 +418,38 @@ def _least_width(widget: QWidget) -> int:
     return max(widget.minimumSizeHint().width(), widget.minimumWidth())
 
 
-class Page(QWidget):
+class Ground(QWidget):
+    """A part of a window in the colour of its surface, without a style sheet; see `gui.widgets.dress`."""
+
+    paints_itself = True
+
+    def paintEvent(self, event: QPaintEvent) -> None:
+        QPainter(self).fillRect(event.rect(), theme().ink("surface"))
+
+
+class Splitter(QSplitter):
+    """Its parts with a line between them."""
+
+    paints_itself = True
+
+    def __init__(self, orientation: Qt.Orientation) -> None:
+        super().__init__(orientation)
+        self.setHandleWidth(1)
+
+    def createHandle(self) -> QSplitterHandle:
+        return _Handle(self.orientation(), self)
+
+
+class _Handle(QSplitterHandle):
+    def paintEvent(self, event: QPaintEvent) -> None:
+        QPainter(self).fillRect(event.rect(), theme().ink("border"))
+
+
+class Page(Ground):
     """A page: a head with title, remark and buttons, and a body under it."""
 
     def __init__(self, title: str, parent: QWidget | None = None) -> None:
         super().__init__(parent)
-        self.setObjectName("page")
-        self.setAttribute(Qt.WidgetAttribute.WA_StyledBackground)
         self.title = Elided(title, "title", least=160)
         self.remark = Elided("", "secondary", least=120)
         self.head = QHBoxLayout()

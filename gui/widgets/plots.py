@@ -165,7 +165,7 @@ class Plot(QWidget):
             self.heading.hide()
             self.unit.hide()
         layout.addWidget(self.canvas, 1)
-        theme().changed.connect(self.restyle)
+        theme().follow(self.restyle)
 
     def restyle(self) -> None:
         """Apply the colours of the current theme."""
@@ -532,6 +532,7 @@ class HeatMap(Plot):
         self._shown = (0.0, np.empty((0, 0)), np.empty((0, 0), dtype=bool))
         self._image.clear()
         self._hatch.setRect(QRectF())
+        self._relabel()  # rows of other servers are no more
         self._show_rows()
 
     def arrange(self, names: Sequence[str]) -> None:

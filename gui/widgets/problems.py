@@ -9,12 +9,12 @@ from pathlib import Path
 
 from PySide6.QtCore import Qt, QTimer, Signal
 from PySide6.QtGui import QGuiApplication
-from PySide6.QtWidgets import QDockWidget, QHBoxLayout, QPlainTextEdit, QSplitter, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QDockWidget, QHBoxLayout, QPlainTextEdit, QVBoxLayout, QWidget
 
 from gui.models.problems import Entry, ProblemHistory, as_text, moment
 from gui.models.rows import Column
 from gui.runner.progress import Problem
-from gui.widgets.parts import button, label
+from gui.widgets.parts import Splitter, button, label
 from gui.widgets.table import Empty, Table
 
 LEAST_HEIGHT = 136
@@ -89,7 +89,7 @@ class ProblemsDock(QDockWidget):
         self.table.selected.connect(lambda _row: self._show_one())
         self.setTitleBarWidget(QWidget())  # the table's bar has the title
         self.setFeatures(QDockWidget.DockWidgetFeature.DockWidgetClosable)
-        split = QSplitter(Qt.Orientation.Horizontal)
+        split = Splitter(Qt.Orientation.Horizontal)
         split.setObjectName("problems")
         split.setChildrenCollapsible(False)
         split.addWidget(self.table)

@@ -23,7 +23,7 @@ class ScaleKey(QWidget):
         super().__init__(parent)
         self._top = 1.0
         self.setFixedSize(self.WIDTH, ROW)
-        theme().changed.connect(self.update)
+        theme().follow(self.update)
 
     def set_top(self, top: float) -> None:
         """Set the end of the scale."""
@@ -62,7 +62,7 @@ class ScalePane(QWidget):
         self._facts: tuple[tuple[str, str], ...] = ()
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Expanding)
         self.setMinimumHeight(BAR.bottom() + 16 + 32 + FACTS * ROW + 8)
-        theme().changed.connect(self.update)
+        theme().follow(self.update)
 
     def set_scale(self, top: float, now: Sequence[float], facts: Sequence[tuple[str, str]]) -> None:
         """`top` ends the scale; `now` are the newest measured values; `facts` are ``(name, value)`` lines below."""

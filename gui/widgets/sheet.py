@@ -52,7 +52,7 @@ class Sheet(QWidget):
         column.addWidget(line())
         column.addLayout(self.body, 1)
         over.installEventFilter(self)
-        theme().changed.connect(self.update)
+        theme().follow(self.update)
         self.hide()
 
     def open_sheet(self) -> None:

@@ -73,7 +73,7 @@ class StepStrip(QWidget):
         self.setFocusPolicy(Qt.FocusPolicy.TabFocus)
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
         self.setFixedHeight(HEIGHT)
-        theme().changed.connect(self.update)
+        theme().follow(self.update)
 
     def sizeHint(self) -> QSize:
         return QSize(480, HEIGHT)

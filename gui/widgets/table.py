@@ -505,7 +505,7 @@ class Table(QWidget):
         copy.setShortcutContext(Qt.ShortcutContext.WidgetWithChildrenShortcut)
         copy.triggered.connect(self.copy_rows)
         self.view.addAction(copy)
-        theme().changed.connect(self._theme_changed)
+        theme().follow(self._theme_changed)
         self._theme_changed()
         self.restore()
         self._show_empty()

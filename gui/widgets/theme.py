@@ -1,17 +1,18 @@
 """The look: named colours, fonts and the style sheet, for light and dark; follows the system while running.
 
-Widgets, delegates and plots ask `theme()` for a colour by name (``resources/themes/tally.toml``) and repaint on
-`Theme.changed`. None of them holds a hex value.
+Widgets, delegates and plots ask `theme()` for a colour by name (``resources/themes/tally.toml``) and repaint when it
+has changed (`Theme.follow`). None of them holds a hex value.
 """
 
 from __future__ import annotations
 
 import tomllib
+from collections.abc import Callable
 from functools import lru_cache
 from importlib.resources import files
 from typing import Literal
 
-from PySide6.QtCore import QObject, Qt, Signal
+from PySide6.QtCore import QObject, Qt
 from PySide6.QtGui import QColor, QFont, QFontDatabase, QFontMetrics, QGuiApplication, QPalette
 from PySide6.QtWidgets import QApplication
 
@@ -26,9 +27,7 @@ TITLE_PX, BASE_PX, CAPTION_PX, SMALL_PX = 20, 13, 12, 11
 
 
 class Theme(QObject):
-    """The current colours. One object per application; `changed` tells everything to repaint."""
-
-    changed = Signal()
+    """The current colours. One object per application."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -94,6 +93,11 @@ class Theme(QObject):
         dark = mode == "dark" or (mode == "system" and hints.colorScheme() == Qt.ColorScheme.Dark)
         self._apply(dark)
 
+    def follow(self, restyle: Callable[[], object]) -> None:
+        """Call this method of a widget whenever the colours have changed, as long as there is the widget. What nobody
+        sees at that time is called later."""
+        self.wardrobe.follow(restyle)
+
     def follow_system(self) -> None:
         """Connect to the system's switch between light and dark; call once, at start."""
         QGuiApplication.styleHints().colorSchemeChanged.connect(self._system_changed)
@@ -112,7 +116,6 @@ class Theme(QObject):
         assert isinstance(application, QApplication)
         application.setPalette(self._palette())
         self.wardrobe.wear(style_sheet(self))
-        self.changed.emit()
 
     def _palette(self) -> QPalette:
         roles = QPalette.ColorRole
@@ -221,7 +224,7 @@ QToolTip {{ background: {c("raised")}; color: {c("text")}; border: 1px solid {c(
 #rail {{ border-right: 1px solid {c("border")}; }}
 QStatusBar {{ border-top: 1px solid {c("border")}; color: {c("text2")}; font-size: 12px; }}
 QStatusBar::item {{ border: 0; }}
-#page, #page > QWidget#body, QStackedWidget#pages {{ background: {c("surface")}; }}
+#page, QStackedWidget#pages {{ background: {c("surface")}; }}
 #side, #card, #raised {{ background: {c("raised")}; }}
 #card {{ border: 1px solid {c("border")}; border-radius: 6px; }}
 #plaincard {{ background: {c("surface")}; border: 1px solid {c("border")}; border-radius: 6px; }}
@@ -320,9 +323,6 @@ QTabBar::tab:hover {{ color: {c("text")}; }}
 QTabWidget::pane {{ border: 0; border-top: 1px solid {c("border")}; }}
 QProgressBar {{ background: {c("select_off")}; border: 0; border-radius: 2px; max-height: 8px; min-height: 8px; }}
 QProgressBar::chunk {{ background: {c("accent_text")}; border-radius: 2px; }}
-QSplitter::handle {{ background: {c("border")}; }}
-QSplitter::handle:horizontal {{ width: 1px; }}
-QSplitter::handle:vertical {{ height: 1px; }}
 QScrollBar:vertical {{ background: transparent; width: 8px; margin: 0; }}
 QScrollBar:horizontal {{ background: transparent; height: 8px; margin: 0; }}
 QScrollBar::handle {{ background: {c("border_mid")}; border-radius: 4px; min-height: 24px; min-width: 24px; }}

@@ -1,10 +1,11 @@
-"""The pages of a window by their names, for tests that drive the whole window."""
+"""The pages of a window by their names, and its theme, for tests that drive the whole window or a page."""
 
 from __future__ import annotations
 
 from typing import Any
 
 from gui.app.window import Window
+from gui.widgets.theme import Mode, theme
 
 
 def part(window: Window, name: str) -> Any:
@@ -15,3 +16,9 @@ def part(window: Window, name: str) -> Any:
 def page(window: Window, name: str) -> Any:
     """The page of this name, as its own type."""
     return window.parts[name].page
+
+
+def wear(mode: Mode) -> None:
+    """Choose this theme, and wait until every widget has its colours: with many, that takes some turns of the loop."""
+    theme().set_mode(mode)
+    theme().wardrobe._finish()

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from PySide6.QtCore import Qt
-from PySide6.QtWidgets import QSplitter
 
 from gui.hub.roster import AgentView
 from gui.models import figures
@@ -14,7 +13,7 @@ from gui.models.besides import AgentEvent
 from gui.models.fleet import AGENT_STATES, state_word
 from gui.models.rows import Column
 from gui.widgets.crumbs import Crumbs
-from gui.widgets.parts import Badge, Page
+from gui.widgets.parts import Badge, Page, Splitter
 from gui.widgets.table import Empty, Table
 
 SEVERITIES = {"info": ("info", "text2"), "warning": ("warn", "warn"), "error": ("x", "bad")}
@@ -70,12 +69,12 @@ class AgentPage(Page):
         self.checks = self._events("agent-checks", "Checks", "check", "The agent has not reported yet")
         self.log = self._events("agent-log", "Log", "file", "The agent has said nothing that a person must know")
         self.history = self._events("agent-history", "History", "runs", "The hub has written down nothing of it yet")
-        right = QSplitter(Qt.Orientation.Vertical)
+        right = Splitter(Qt.Orientation.Vertical)
         right.setObjectName("agent-events")
         for table in (self.checks, self.log, self.history):
             table.setMinimumHeight(table.height_for(2))
             right.addWidget(table)
-        whole = QSplitter(Qt.Orientation.Horizontal)
+        whole = Splitter(Qt.Orientation.Horizontal)
         whole.setObjectName("agent")
         whole.addWidget(self.facts)
         whole.addWidget(right)

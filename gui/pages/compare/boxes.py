@@ -46,7 +46,7 @@ class RunBox(QPushButton):
         self.setFixedHeight(28)
         self.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Fixed)
         self.clicked.connect(self.open)
-        theme().changed.connect(self.update)
+        theme().follow(self.update)
         self.show_run(None)
 
     def show_run(self, view: RunView | None) -> None:
@@ -172,9 +172,9 @@ class Strip(QWidget):
 
     def __init__(self) -> None:
         super().__init__()
-        self.setAttribute(Qt.WidgetAttribute.WA_StyledBackground)
         self.setFixedHeight(44)
         self._tone = ("ring", "mute")
+        self._back = "raised"
         self._picture = QLabel()
         self.words = Sentence()
         self.evidence_button = button("Show evidence", "miss", self.evidence_wanted.emit, kind="small")
@@ -184,7 +184,7 @@ class Strip(QWidget):
         row.addWidget(self._picture)
         row.addWidget(self.words, 1)
         row.addWidget(self.evidence_button)
-        theme().changed.connect(self._restyle)
+        theme().follow(self._restyle)
         self._restyle()
 
     def show_finding(self, finding: Finding, *, evidence: bool) -> None:
@@ -198,7 +198,11 @@ class Strip(QWidget):
         symbol, colour = self._tone
         self._picture.setPixmap(pixmap(symbol, colour, 16, 2.0))
         back = f"{colour}_bg" if f"{colour}_bg" in theme().names() else "raised"
-        self.setStyleSheet(f"Strip {{ background: {theme().hex(back)}; }}")
+        self._back = back
+        self.update()
+
+    def paintEvent(self, event: QPaintEvent) -> None:
+        QPainter(self).fillRect(event.rect(), theme().ink(self._back))
 
 
 class Sentence(Elided):

@@ -94,7 +94,7 @@ class Legend(QWidget):
         self._lines = lines
         self._names = ("", "")
         self.setSizePolicy(QSizePolicy.Policy.Fixed, QSizePolicy.Policy.Fixed)
-        theme().changed.connect(self.update)
+        theme().follow(self.update)
 
     def set_runs(self, a: int, b: int) -> None:
         """The numbers of the runs."""
@@ -133,7 +133,7 @@ class Drawing(QWidget):
         super().__init__()
         self.setMinimumSize(240, 96)
         self._bottom = BOTTOM
-        theme().changed.connect(self.update)
+        theme().follow(self.update)
 
     def area(self) -> QRectF:
         """Where data are drawn."""

@@ -10,7 +10,7 @@ import dataclasses
 from collections.abc import Callable, Sequence
 
 from PySide6.QtCore import Qt, QTimer, Signal
-from PySide6.QtWidgets import QComboBox, QHBoxLayout, QLabel, QSplitter, QStackedWidget, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QComboBox, QHBoxLayout, QLabel, QStackedWidget, QVBoxLayout, QWidget
 
 from gui.models.compare import METRICS, Metric, course_of, curves_of, names_of, opens_on, shown_changes, successes
 from gui.models.runs import RunView
@@ -27,7 +27,7 @@ from gui.pages.compare.columns import CHANGE_COLUMNS, FACT_COLUMNS, TREND_COLUMN
 from gui.report import Comparison, FactPair, Trend
 from gui.widgets.crumbs import Crumbs
 from gui.widgets.icons import pixmap
-from gui.widgets.parts import Elided, Page, button, line, segments, short_caption
+from gui.widgets.parts import Elided, Page, Splitter, button, line, segments, short_caption
 from gui.widgets.table import Empty, Table, empty_widget
 from gui.widgets.theme import theme
 
@@ -86,7 +86,7 @@ class ComparePage(Page):
         right.addWidget(self._charts)
         right.addWidget(self._courses)
         self._sides = (left, right)
-        split = QSplitter(Qt.Orientation.Horizontal)
+        split = Splitter(Qt.Orientation.Horizontal)
         split.setObjectName("compare")
         split.addWidget(left)
         split.addWidget(right)
@@ -107,7 +107,7 @@ class ComparePage(Page):
         self.inner.addWidget(self._empty)
         self.inner.addWidget(whole)
         self.body.addWidget(self.inner)
-        theme().changed.connect(self._restyle)
+        theme().follow(self._restyle)
         self.show_nothing("No run to compare yet", "A run is compared with another one of the same plan.")
 
     # ---- made once
@@ -164,7 +164,7 @@ class ComparePage(Page):
         column.setSpacing(0)
         column.addWidget(self.facts, 1)
         column.addLayout(foot)
-        split = QSplitter(Qt.Orientation.Vertical)
+        split = Splitter(Qt.Orientation.Vertical)
         split.setObjectName("compare-tables")
         split.addWidget(self.results)
         split.addWidget(below)
@@ -405,8 +405,8 @@ def _retitle(table: Table, a: str, b: str) -> None:
     table.view.horizontalHeader().viewport().update()
 
 
-def _stacked(*charts: Chart) -> QSplitter:
-    split = QSplitter(Qt.Orientation.Vertical)
+def _stacked(*charts: Chart) -> Splitter:
+    split = Splitter(Qt.Orientation.Vertical)
     for chart in charts:
         split.addWidget(chart)
     split.setChildrenCollapsible(False)

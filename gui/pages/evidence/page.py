@@ -17,6 +17,7 @@ from gui.models.rows import Column
 from gui.pages.evidence.side import Strips, WhenPlot
 from gui.pages.evidence.stages import StageList
 from gui.widgets.crumbs import Crumbs
+from gui.widgets.dress import give_sheet
 from gui.widgets.icons import pixmap
 from gui.widgets.parts import Badge, Elided, Page, breakable, button, label, line, plain_tip
 from gui.widgets.shortcuts import add_key
@@ -291,7 +292,7 @@ class FactLine(QWidget):
                 name.setText(fact.name)
                 value.setText(fact.value)
                 value.setFont(fixed_font(12) if fact.fixed else self.font())
-                value.setStyleSheet("font-weight: 600;" if fact.bold else "")
+                give_sheet(value, "font-weight: 600;" if fact.bold else "")
                 value.setAccessibleName(f"{fact.name}: {fact.value}")
         for holder, _, _ in self._pairs:
             inside = holder.layout()
@@ -334,7 +335,7 @@ class AdviceBox(QWidget):
         self.action_row = QWidget()
         self._grid.addWidget(self.action_row, LAST_ROW, 1, 1, 2)
         self.action_row.hide()
-        theme().changed.connect(self._restyle)
+        theme().follow(self._restyle)
 
     def set_actions(self, *buttons: QWidget) -> None:
         """What can be done about a loss that the plan injected."""
@@ -390,8 +391,9 @@ class AdviceBox(QWidget):
         self.picture.setPixmap(pixmap("zap" if injected else "info", "warn" if injected else "text2", 16, 2.0))
         look = theme()
         for _, text, _, _ in self.commands:
-            text.setStyleSheet(
-                f"background: {look.hex('surface')}; border: 1px solid {look.hex('border_mid')}; border-radius: 4px;"
+            give_sheet(
+                text,
+                f"background: {look.hex('surface')}; border: 1px solid {look.hex('border_mid')}; border-radius: 4px;",
             )
 
 

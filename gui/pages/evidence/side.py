@@ -32,7 +32,7 @@ class Strips(QWidget):
         super().__init__()
         self.rows: tuple[StripRow, ...] = ()
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
-        theme().changed.connect(self.update)
+        theme().follow(self.update)
 
     def show_strips(self, rows: Sequence[StripRow]) -> None:
         """Show these; of many servers, its own and the first others."""
@@ -137,7 +137,7 @@ class WhenPlot(QWidget):
         self.mark: float | None = None
         """The x of the close."""
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
-        theme().changed.connect(self.update)
+        theme().follow(self.update)
 
     def show_axis(self, axis: Axis | None) -> None:
         """Show this axis, or nothing."""

@@ -9,6 +9,7 @@ from PySide6.QtGui import QPainter, QPaintEvent, QPen
 from PySide6.QtWidgets import QHBoxLayout, QLabel, QVBoxLayout, QWidget
 
 from gui.models.course import STAGES, STATES, StageRow
+from gui.widgets.dress import give_sheet
 from gui.widgets.icons import pixmap
 from gui.widgets.parts import Elided, breakable, label
 from gui.widgets.theme import theme
@@ -66,7 +67,7 @@ class StageWidget(QWidget):
         line.addWidget(states)
         line.addWidget(self.time)
         line.addWidget(self.text, 1)
-        theme().changed.connect(self._restyle)
+        theme().follow(self._restyle)
 
     def show_row(self, row: StageRow, above: StageRow | None, below: StageRow | None) -> None:
         """Show this stage, between these."""
@@ -84,9 +85,9 @@ class StageWidget(QWidget):
         look = theme()
         self.picture.setPixmap(pixmap(symbol, colour, 14, 2.0))
         lost = self.row.state == "lost"
-        self.state.setStyleSheet(f"color: {look.hex(colour)}; font-weight: {600 if lost else 400};")
-        self.name.setStyleSheet("font-weight: 500;" if self.row.state in ("passed", "lost") else "")
-        self.text.setStyleSheet(f"color: {look.hex('text' if lost else 'text2')};")
+        give_sheet(self.state, f"color: {look.hex(colour)}; font-weight: {600 if lost else 400};")
+        give_sheet(self.name, "font-weight: 500;" if self.row.state in ("passed", "lost") else "")
+        give_sheet(self.text, f"color: {look.hex('text' if lost else 'text2')};")
         self.update()
 
     def paintEvent(self, event: QPaintEvent) -> None:  # noqa: ARG002

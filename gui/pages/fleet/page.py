@@ -16,7 +16,6 @@ from PySide6.QtWidgets import (
     QLineEdit,
     QMenu,
     QMessageBox,
-    QSplitter,
     QVBoxLayout,
     QWidget,
 )
@@ -28,7 +27,7 @@ from gui.models import figures
 from gui.models.besides import daemons_word, throughput_words
 from gui.models.fleet import AGENT_STATES, FleetServer, count_words, ping_words, shared_words, state_word
 from gui.models.rows import Column
-from gui.widgets.parts import Button, Elided, Page, button, label, line, plain_tip
+from gui.widgets.parts import Button, Elided, Page, Splitter, button, label, line, plain_tip
 from gui.widgets.question import ask
 from gui.widgets.table import Empty, Table
 from gui.widgets.theme import fixed_font
@@ -258,7 +257,7 @@ class FleetPage(Page):
         self.servers.selected.connect(self._show_detail)
         self.clients.selected.connect(lambda _row: self._show_buttons())
         self.clients.activated.connect(lambda row: self.agent_wanted.emit(row.id, ""))
-        split = QSplitter(Qt.Orientation.Vertical)
+        split = Splitter(Qt.Orientation.Vertical)
         split.setObjectName("fleet")
         for part in (self.clients, self.servers, self.detail):
             split.addWidget(part)

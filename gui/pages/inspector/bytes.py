@@ -41,7 +41,7 @@ class HexView(QAbstractScrollArea):
         self.data = b""
         self.marked = (0, 0)
         self._cursor = 0
-        theme().changed.connect(self.viewport().update)
+        theme().follow(self._repaint)
 
     def sizeHint(self) -> QSize:
         return QSize(620, 300)
@@ -69,6 +69,9 @@ class HexView(QAbstractScrollArea):
         QGuiApplication.clipboard().setText(hex_text(self.data[first:end] if end > first else self.data))
 
     # ---- painting
+
+    def _repaint(self) -> None:
+        self.viewport().update()
 
     def _columns(self) -> tuple[int, int, int, int]:
         """Character width, left edges of hexadecimal and text, and bytes in a group."""

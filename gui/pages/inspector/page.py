@@ -14,7 +14,6 @@ from PySide6.QtWidgets import (
     QHBoxLayout,
     QLabel,
     QMenu,
-    QSplitter,
     QTreeWidget,
     QTreeWidgetItem,
     QVBoxLayout,
@@ -25,8 +24,9 @@ from gui.models.datagrams import ServerNames, columns, field_at
 from gui.pages.inspector.bytes import HexView
 from gui.runner.datagrams import DatagramRow, Decoded, DecodedField
 from gui.widgets.crumbs import Crumbs
+from gui.widgets.dress import give_sheet
 from gui.widgets.icons import icon, pixmap
-from gui.widgets.parts import Elided, Page, button, label, plain_tip, short_caption
+from gui.widgets.parts import Elided, Page, Splitter, button, label, plain_tip, short_caption
 from gui.widgets.shortcuts import add_key
 from gui.widgets.table import Empty, Table
 from gui.widgets.theme import fixed_font, theme
@@ -57,7 +57,7 @@ class FieldTree(QTreeWidget):
         self.setUniformRowHeights(True)
         self.setAccessibleName("Fields of the datagram")
         self.setFrameShape(QTreeWidget.Shape.NoFrame)
-        self.setStyleSheet("QTreeView::item { height: 20px; }")
+        give_sheet(self, "QTreeView::item { height: 20px; }")
         header = self.header()
         header.setStretchLastSection(False)
         header.setSectionResizeMode(1, header.ResizeMode.Stretch)
@@ -137,7 +137,7 @@ class InspectorPage(Page):
         self.table.selected.connect(self._chosen)
         add_key(self.table.view, "Pause, or read on", "Space", self.pause_button.click)
         self.table.model.counts_changed.connect(self._show_counts)
-        split = QSplitter(Qt.Orientation.Vertical)
+        split = Splitter(Qt.Orientation.Vertical)
         split.setObjectName("inspector")
         split.setChildrenCollapsible(False)
         split.addWidget(self.table)
@@ -147,7 +147,7 @@ class InspectorPage(Page):
         self.body.addWidget(split, 1)
         self.message.setContentsMargins(16, 0, 16, 6)
         self.message.hide()
-        theme().changed.connect(self._restyle)
+        theme().follow(self._restyle)
         self._state = ("", "", "")
         self.show_source("", "", "")
         self._show_buttons()
@@ -185,7 +185,7 @@ class InspectorPage(Page):
         self.hex = HexView()
         self.hex.chosen.connect(self._byte_chosen)
         column.addWidget(self.hex, 1)
-        split = QSplitter(Qt.Orientation.Horizontal)
+        split = Splitter(Qt.Orientation.Horizontal)
         split.setObjectName("inspector-details")
         split.setChildrenCollapsible(False)
         split.addWidget(left)
@@ -420,7 +420,7 @@ class InspectorPage(Page):
         self._state_icon.setVisible(bool(state))
         self._state_icon.setPixmap(pixmap(symbol, colour, 14, 2.0))
         ink: QColor = theme().colour(colour if state in ("live", "away", "failed", "broken") else "text2")
-        self.remark.setStyleSheet(f"color: {ink.name()};")
+        give_sheet(self.remark, f"color: {ink.name()};")
 
 
 def _range(field: DecodedField) -> str:

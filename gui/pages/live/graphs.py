@@ -104,7 +104,7 @@ class Graphs(QWidget):
         whole.setContentsMargins(0, 0, 0, 0)
         whole.addWidget(self.stack)
         self._switch("lines")
-        theme().changed.connect(self._paint_legends)  # swatches are drawn with the theme's pens
+        theme().follow(self._paint_legends)  # swatches are drawn with the theme's pens
 
     def _make_choices(self) -> None:
         self.source_buttons = {key: button(word, kind="segment") for key, word in SOURCES}

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from PySide6.QtCore import Qt, QTimer, QUrl, Signal
 from PySide6.QtGui import QDesktopServices, QKeyEvent, QResizeEvent
-from PySide6.QtWidgets import QFileDialog, QSplitter, QStackedWidget, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QFileDialog, QStackedWidget, QVBoxLayout, QWidget
 
 from gui.models import figures
 from gui.models.live_servers import WAITING, summary
@@ -27,7 +27,7 @@ from gui.pages.live.readouts import Readouts
 from gui.pages.live.stages import StagesPanel
 from gui.runner.progress import RunProgress
 from gui.widgets.message import MessageBar
-from gui.widgets.parts import Badge, Page, button, line
+from gui.widgets.parts import Badge, Page, Splitter, button, line
 from gui.widgets.table import Empty, Table, empty_widget
 
 BESIDE_WIDTH = 1208
@@ -128,8 +128,8 @@ class LivePage(Page):
             table.sort_by("gap", descending=True)
         return table
 
-    def _make_split(self) -> QSplitter:
-        split = QSplitter(Qt.Orientation.Vertical)
+    def _make_split(self) -> Splitter:
+        split = Splitter(Qt.Orientation.Vertical)
         split.setObjectName("live")
         split.addWidget(self.graphs)
         split.addWidget(self.table)
@@ -368,7 +368,7 @@ def _by(owner: str) -> str:
     return f"carried out by {owner[0].lower()}{owner[1:]}" if owner else ""
 
 
-def _place(split: QSplitter, stretch: tuple[int, int], sizes: tuple[int, int]) -> None:
+def _place(split: Splitter, stretch: tuple[int, int], sizes: tuple[int, int]) -> None:
     for number, factor in enumerate(stretch):
         split.setStretchFactor(number, factor)
     split.setSizes(list(sizes))

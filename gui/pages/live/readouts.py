@@ -74,8 +74,10 @@ class Readouts(QWidget):
         self.progress_text.setText(_where(p))
         self.progress_count.setText(f"{figures.count(p.requested)} / {figures.count(p.total)}" if p.total else "")
         self.progress_eta.setText(f"ETA {figures.duration(p.eta)}" if p.eta else "")
+        self.progress_bar.setUpdatesEnabled(False)  # or it would paint at once, and the whole window with it
         self.progress_bar.setMaximum(max(1, p.total))
         self.progress_bar.setValue(p.requested)
+        self.progress_bar.setUpdatesEnabled(True)
         counts = ((self.requested, p.requested), (self.read, p.read), (self.recorded, p.recorded))
         for readout, value in counts:
             readout.set(figures.count(value if p.asked else None))

@@ -46,7 +46,7 @@ class StagesPanel(QWidget):
         column.addStretch(2)
         column.addWidget(card, 0, Qt.AlignmentFlag.AlignHCenter)
         column.addStretch(3)
-        theme().changed.connect(self._show)
+        theme().follow(self._show)
 
     def begin(self, title: str) -> None:
         """Clear the steps and show this title."""

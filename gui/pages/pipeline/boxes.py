@@ -42,7 +42,7 @@ class StageBox(QAbstractButton):
         self.setMaximumWidth(WIDTH[1])
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
         self.setAccessibleName(title)
-        theme().changed.connect(self.update)
+        theme().follow(self.update)
 
     def sizeHint(self) -> QSize:
         return QSize(WIDTH[1], HEIGHT)
@@ -214,7 +214,7 @@ class Arrow(QWidget):
         self._link = Link("", None)
         self.setMinimumWidth(GAP)
         self.setFixedHeight(HEIGHT)
-        theme().changed.connect(self.update)
+        theme().follow(self.update)
 
     def show_link(self, link: Link) -> None:
         """Show this protocol and rate."""

@@ -9,7 +9,7 @@ from typing import Any, cast
 
 from PySide6.QtCore import Qt, Signal
 from PySide6.QtGui import QGuiApplication
-from PySide6.QtWidgets import QHBoxLayout, QLabel, QSplitter, QStackedWidget, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QHBoxLayout, QLabel, QStackedWidget, QVBoxLayout, QWidget
 
 from gui.models import figures
 from gui.models.fleet import AGENT_STATES, FleetServer
@@ -32,8 +32,9 @@ from gui.pages.pipeline.side import Side
 from gui.pages.pipeline.trend import Trend
 from gui.report import numbers
 from gui.runner.drills import Drill
+from gui.widgets.dress import give_sheet
 from gui.widgets.icons import pixmap
-from gui.widgets.parts import Elided, Page, button, line, segments
+from gui.widgets.parts import Elided, Ground, Page, Splitter, button, line, segments
 from gui.widgets.table import Empty, Table
 from gui.widgets.theme import theme
 
@@ -195,7 +196,7 @@ class PipelinePage(Page):
         self.side.drill_wanted.connect(self.drill_wanted)
         self.side.drill_stop_wanted.connect(self.drill_stop_wanted)
         self.side.try_wanted.connect(lambda: try_here())
-        split = QSplitter(Qt.Orientation.Horizontal)
+        split = Splitter(Qt.Orientation.Horizontal)
         split.setObjectName("pipeline")
         split.setChildrenCollapsible(False)
         split.addWidget(self._make_details(try_here))
@@ -203,7 +204,7 @@ class PipelinePage(Page):
         split.setStretchFactor(0, 1)
         split.setSizes([968, 400])
         self.body.addWidget(split, 1)
-        theme().changed.connect(self._restyle)
+        theme().follow(self._restyle)
         self.choose("shovelers")
         self.show_nothing()
 
@@ -236,9 +237,7 @@ class PipelinePage(Page):
         return holder
 
     def _make_details(self, try_here: Callable[[], object]) -> QWidget:
-        holder = QWidget()
-        holder.setObjectName("page")
-        holder.setAttribute(Qt.WidgetAttribute.WA_StyledBackground)
+        holder = Ground()
         column = QVBoxLayout(holder)
         column.setContentsMargins(0, 0, 0, 0)
         column.setSpacing(0)
@@ -279,7 +278,7 @@ class PipelinePage(Page):
         inner.addLayout(bar)
         inner.addWidget(self.trend, 1)
         inner.addWidget(self._make_news())
-        split = QSplitter(Qt.Orientation.Vertical)
+        split = Splitter(Qt.Orientation.Vertical)
         split.setObjectName("pipeline-details")
         split.setChildrenCollapsible(False)
         split.addWidget(self._tables)
@@ -431,7 +430,7 @@ class PipelinePage(Page):
             words.setVisible(there)
             if there:
                 swatch.setFixedSize(20, 3)
-                _style(swatch, f"background: {colours[number].name()};")
+                give_sheet(swatch, f"background: {colours[number].name()};")
                 below = " (below)" if number == len(names) - 1 and number else ""
                 words.setText(names[number] + below)
 
@@ -460,12 +459,6 @@ class PipelinePage(Page):
         symbol, colour = ("warn", "warn") if waits else ("unreq", "mute") if unknown else ("ok", "ok")
         self._waiting_icon.setPixmap(pixmap(symbol, colour, 16, 2.0))
         weight = 600 if waits else 400
-        _style(self.waiting, f"color: {theme().hex('text' if waits else 'text2')}; font-weight: {weight};")
+        give_sheet(self.waiting, f"color: {theme().hex('text' if waits else 'text2')}; font-weight: {weight};")
         loud = pipeline is not None and any(s.state in ("check", "failed") for s in pipeline.stages)
-        _style(self.remark, f"color: {theme().hex('warn' if loud else 'text2')};")
-
-
-def _style(widget: QWidget, sheet: str) -> None:
-    """A new style sheet makes Qt measure the widget again: only when it is another one."""
-    if widget.styleSheet() != sheet:
-        widget.setStyleSheet(sheet)
+        give_sheet(self.remark, f"color: {theme().hex('warn' if loud else 'text2')};")

@@ -27,9 +27,10 @@ from gui.pages.pipeline.presenter import DrillState
 from gui.reconcile.ladder import FAULTS
 from gui.report.numbers import UNKNOWN, count, duration, size
 from gui.runner.drills import DRILLS, Drill
+from gui.widgets.dress import give_sheet
 from gui.widgets.fields import NumberField
 from gui.widgets.icons import pixmap
-from gui.widgets.parts import Elided, button, label, line, plain_tip
+from gui.widgets.parts import Elided, Ground, button, label, line, plain_tip
 from gui.widgets.theme import theme
 
 
@@ -45,7 +46,7 @@ class StateWord(QWidget):
         row.setSpacing(6)
         row.addWidget(self._picture)
         row.addWidget(self.word)
-        theme().changed.connect(self._restyle)
+        theme().follow(self._restyle)
 
     def show_state(self, symbol: str, word: str, colour: str) -> None:
         """Show this state."""
@@ -57,7 +58,7 @@ class StateWord(QWidget):
         symbol, word, colour = self._look
         self._picture.setPixmap(pixmap(symbol, colour, 14, 2.0))
         self.word.setText(word)
-        self.word.setStyleSheet(f"color: {theme().hex(colour)};")
+        give_sheet(self.word, f"color: {theme().hex(colour)};")
 
 
 class Confirm(QDialog):
@@ -168,8 +169,7 @@ class Side(QScrollArea):
         self.warning_of: Callable[[Drill, float], str] = lambda drill, amount: drill.what(amount)
         self.confirm: Confirm | None = None
         self.chooser: QFileDialog | None = None
-        holder = QWidget()
-        holder.setObjectName("page")
+        holder = Ground()
         self.setWidget(holder)
         column = QVBoxLayout(holder)
         column.setContentsMargins(0, 0, 0, 0)

@@ -43,7 +43,7 @@ class Trend(QWidget):
         self._end = 0.0
         self._span = 600.0
         self._cross: float | None = None
-        theme().changed.connect(self.update)
+        theme().follow(self.update)
 
     def show_lines(
         self, names: tuple[str, ...], points: Sequence[Point], events: Sequence[Event], end: float, span: float

@@ -82,7 +82,7 @@ class FaultLanes(QWidget):
         self._lanes: tuple[int, ...] = tuple(range(len(LANES)))
         self._fit()
         self.setAccessibleName("Faults on the time of a repeat")
-        theme().changed.connect(self.update)
+        theme().follow(self.update)
         add_key(self, "Fault earlier", "Left", lambda: self._nudge(-1), heard=True)
         add_key(self, "Fault later", "Right", lambda: self._nudge(1), heard=True)
         add_key(self, "Fault shorter", "Shift+Left", lambda: self._nudge(-1, stretch=True), heard=True)

@@ -82,6 +82,7 @@ class FormAndPreview(QWidget):
         if beside:
             self._inside_column.removeWidget(self._preview)
             self.side_scroll.setWidget(self._preview)
+            self._preview.setAutoFillBackground(False)  # as `setWidget` makes it: its corners are round
             self._side_column.insertWidget(1, self._buttons)
             self._side_column.insertWidget(2, self._words)
         else:
@@ -153,7 +154,7 @@ class PreviewCard(QFrame):
         self._shown: list[tuple[QLabel, PlainLabel]] = []
         column.addSpacing(4)
         column.addLayout(self._grid)
-        theme().changed.connect(self._draw_notes)
+        theme().follow(self._draw_notes)
 
     def notes(self) -> list[str]:
         """What is said under the figures."""

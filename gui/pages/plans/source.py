@@ -29,7 +29,7 @@ class SourceView(QPlainTextEdit):
         self._gutter = _Gutter(self)
         self.blockCountChanged.connect(self._fit)
         self.updateRequest.connect(self._scrolled)
-        theme().changed.connect(self._mark)
+        theme().follow(self._mark)
         self._fit()
 
     def set_wrong(self, lines: Sequence[int]) -> None:
@@ -134,7 +134,7 @@ class ErrorList(QListWidget):
         self.itemClicked.connect(self._go)
         self.itemActivated.connect(self._go)
         self._problems: tuple[PlanProblem, ...] = ()
-        theme().changed.connect(self._fill)
+        theme().follow(self._fill)
         self.setViewportMargins(12, 4, 12, 4)
         self.hide()
 

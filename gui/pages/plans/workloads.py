@@ -288,7 +288,7 @@ class _Bar(QWidget):
         self._weights: list[int] = []
         self.setFixedHeight(BAR)
         self.setAccessibleName("Shares of the workloads")
-        theme().changed.connect(self.update)
+        theme().follow(self.update)
 
     def set(self, weights: list[int]) -> None:
         self._weights = weights

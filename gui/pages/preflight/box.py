@@ -8,6 +8,7 @@ from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QPlainTextEdit, QScro
 
 from gui.models.checklist import STATES, Line
 from gui.runner.checklist import Fix
+from gui.widgets.dress import give_sheet
 from gui.widgets.icons import pixmap
 from gui.widgets.parts import Button, button, label, plain_tip, short_caption
 from gui.widgets.theme import fixed_font, theme
@@ -103,7 +104,7 @@ class RemedyBox(QWidget):
         self._room = 240
         inside.installEventFilter(self)
         self.hide()
-        theme().changed.connect(self._restyle)
+        theme().follow(self._restyle)
 
     def set_room(self, pixels: int) -> None:
         """The most that this may take of the page's height; the rest is scrolled."""
@@ -162,14 +163,13 @@ class RemedyBox(QWidget):
             self.picture.setPixmap(pixmap(symbol, colour, 16, 2.0))
             edge = colour if self._line.state in ("failed", "warning") else "border"
             surface = f"background: {look.hex('surface')}; border-radius: 6px;"
-            self._frame.setStyleSheet(f"#plaincard {{ {surface} border: 1px solid {look.hex(edge)}; }}")
+            give_sheet(self._frame, f"#plaincard {{ {surface} border: 1px solid {look.hex(edge)}; }}")
         for words, colour in (
             (self.text, "text"),
             (self.details, "text2"),
             (self.remedy, "text"),
             (self.explanation, "text2"),
         ):
-            words.setStyleSheet(f"background: transparent; border: 0; padding: 0; color: {look.hex(colour)};")
-        self.config.setStyleSheet(
-            f"background: {look.hex('raised')}; border: 1px solid {look.hex('border')}; border-radius: 4px; padding: 0;"
-        )
+            give_sheet(words, f"background: transparent; border: 0; padding: 0; color: {look.hex(colour)};")
+        ground, edge = look.hex("raised"), look.hex("border")
+        give_sheet(self.config, f"background: {ground}; border: 1px solid {edge}; border-radius: 4px; padding: 0;")

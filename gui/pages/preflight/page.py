@@ -13,6 +13,7 @@ from gui.models.checklist import STATES, Line, LineState, PlanTotals, counts
 from gui.pages.preflight.box import RemedyBox
 from gui.runner.checklist import Fix, verdict
 from gui.widgets.crumbs import Crumbs
+from gui.widgets.dress import give_sheet
 from gui.widgets.icons import pixmap
 from gui.widgets.parts import Badge, Button, Elided, Page, button, label, line, plain_tip, short_caption
 from gui.widgets.shortcuts import add_key
@@ -117,7 +118,7 @@ class PreflightPage(Page):
         column.addWidget(self.why)
         column.addLayout(row)
         column.addStretch(3)
-        theme().changed.connect(self._restyle)
+        theme().follow(self._restyle)
         self._restyle()
         return holder
 
@@ -333,7 +334,7 @@ class LineRow(QWidget):
         row.addWidget(self.fix_button)
         row.addWidget(self.explain)
         row.addWidget(self.again)
-        theme().changed.connect(self._restyle)
+        theme().follow(self._restyle)
         add_key(self, "Explain the line", "Return", self.explain.click, heard=True)
         add_key(self, "Measure the line again", "R", self.again.click, heard=True)
 
@@ -373,8 +374,8 @@ class LineRow(QWidget):
         if self._line is not None:
             symbol, _, colour = STATES[self._line.state]
             self.picture.setPixmap(pixmap(symbol, colour, 14, 2.0))
-            self.word.setStyleSheet(f"color: {theme().hex(colour)};")
-            self.title.setStyleSheet("font-weight: 500;")
+            give_sheet(self.word, f"color: {theme().hex(colour)};")
+            give_sheet(self.title, "font-weight: 500;")
 
     def mousePressEvent(self, event: QMouseEvent) -> None:
         if event.button() == Qt.MouseButton.LeftButton:
@@ -444,7 +445,7 @@ class _Side(QWidget):
         self.run_button.clicked.connect(run)
         column.addWidget(self.verdict)
         column.addWidget(self.run_button)
-        theme().changed.connect(self._restyle)
+        theme().follow(self._restyle)
         self._restyle()
 
     def totals(self) -> list[str]:
@@ -491,5 +492,5 @@ class _Side(QWidget):
             symbol, _, colour = STATES[state]
             quiet = count.text() == "0"
             picture.setPixmap(pixmap(symbol, "mute" if quiet else colour, 14, 2.0))
-            name.setStyleSheet(f"color: {theme().hex('text3' if quiet else colour)};")
-            count.setStyleSheet(f"color: {theme().hex('text3' if quiet else 'text')};")
+            give_sheet(name, f"color: {theme().hex('text3' if quiet else colour)};")
+            give_sheet(count, f"color: {theme().hex('text3' if quiet else 'text')};")

@@ -211,6 +211,7 @@ class PreflightPresenter:
                     return
                 self._put(found)
                 self._show()
+                await asyncio.sleep(0)  # what is found without waiting would all be shown in one turn of the loop
         finally:
             if self._list is checklist:
                 self._lines = [_given_up(line) for line in self._lines]

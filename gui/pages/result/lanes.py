@@ -162,7 +162,7 @@ class Lanes(QWidget):
             f"{len(part.groups)} groups of lost requests; arrows go from one to the next, Enter opens the evidence"
         )
         view.changed.connect(self.refresh)
-        theme().changed.connect(self.refresh)
+        theme().follow(self.refresh)
         _add_time_keys(self, view)
         add_key(self, "Next group of losses", "Right", lambda: self._step(1), heard=True)
         add_key(self, "Group of losses before", "Left", lambda: self._step(-1), heard=True)
@@ -705,7 +705,7 @@ class Overview(QWidget):
         self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
         self.setAccessibleName("Overview: the visible part of the repeat")
         view.changed.connect(self.update)
-        theme().changed.connect(self.update)
+        theme().follow(self.update)
         _add_time_keys(self, view)
 
     def show_part(self, part: Part | None) -> None:

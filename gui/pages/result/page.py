@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from PySide6.QtCore import Qt, Signal, SignalInstance
-from PySide6.QtWidgets import QHBoxLayout, QSplitter, QStackedWidget, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QHBoxLayout, QStackedWidget, QVBoxLayout, QWidget
 
 from gui.models import figures
 from gui.models.environment import Fact
@@ -26,7 +26,7 @@ from gui.pages.result.timeline import TimelineTab
 from gui.reconcile import ServerFigures, TestFigures
 from gui.widgets.crumbs import Crumbs
 from gui.widgets.message import Action, MessageBar
-from gui.widgets.parts import Badge, Elided, Page, ReadoutBar, TabBar, button, line
+from gui.widgets.parts import Badge, Elided, Page, ReadoutBar, Splitter, TabBar, button, line
 from gui.widgets.table import Empty, Table, empty_widget
 
 TABS = ("servers", "requests", "timeline", "environment", "notes")
@@ -142,7 +142,7 @@ class ResultPage(Page):
         lower_column.addLayout(tab_row)
         lower_column.addWidget(line())
         lower_column.addWidget(self.inner, 1)
-        split = QSplitter(Qt.Orientation.Vertical)
+        split = Splitter(Qt.Orientation.Vertical)
         split.setObjectName("result")
         split.addWidget(self.tests)
         split.addWidget(lower)

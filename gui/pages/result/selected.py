@@ -10,6 +10,7 @@ from gui.models.timeline import Group, Miss, Part
 from gui.reconcile import injected_first
 from gui.report import numbers
 from gui.store import VerdictKind
+from gui.widgets.dress import give_sheet
 from gui.widgets.icons import pixmap
 from gui.widgets.parts import Elided, button, label, line
 from gui.widgets.plots import clock
@@ -104,7 +105,7 @@ class SelectedPanel(QWidget):
         row.setSpacing(0)
         row.addWidget(line("vertical"))
         row.addLayout(inner, 1)
-        theme().changed.connect(self._restyle)
+        theme().follow(self._restyle)
 
     def show_group(self, part: Part, group: Group) -> None:
         """Show these misses."""
@@ -168,7 +169,7 @@ class SelectedPanel(QWidget):
         symbol, colour, why = SURE[self._sure]
         picture, word = QLabel(), label(self._sure)
         picture.setPixmap(pixmap(symbol, colour, 14, 2.0))
-        word.setStyleSheet(f"color: {theme().hex(colour)};")
+        give_sheet(word, f"color: {theme().hex(colour)};")
         word.setToolTip(why)
         row.addStretch(1)
         row.addWidget(picture)
@@ -178,7 +179,7 @@ class SelectedPanel(QWidget):
     def _restyle(self) -> None:
         bad = self.group is not None
         self._picture.setPixmap(pixmap("miss" if bad else "check", "bad" if bad else "text2", 16, 2.0))
-        self.lost.setStyleSheet(f"color: {theme().hex('bad' if bad else 'text')};")
+        give_sheet(self.lost, f"color: {theme().hex('bad' if bad else 'text')};")
 
 
 def _lost_words(group: Group | None, count: int, *, together: bool) -> str:

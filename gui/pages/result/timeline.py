@@ -32,7 +32,7 @@ from gui.models.timeline import LANES, Group, LaneKey, Miss, Part, Timeline, csv
 from gui.pages.result.lanes import Lanes, Overview, TimeView
 from gui.pages.result.selected import SelectedPanel
 from gui.report import numbers
-from gui.widgets.parts import Button, Elided, button, label, line, segments
+from gui.widgets.parts import Button, Elided, Ground, button, label, line, segments
 from gui.widgets.table import Empty, empty_widget
 
 MOST_REPEATS = 8
@@ -41,7 +41,7 @@ PARTS = "PNG (*.png)"
 FIGURES = "CSV (*.csv)"
 
 
-class TimelineTab(QWidget):
+class TimelineTab(Ground):
     """What happened when, in the chosen test of a run.
 
     `evidence_wanted` carries the id of a request, `requests_wanted` a filter for the tab Requests. `wanted` asks the
@@ -53,8 +53,6 @@ class TimelineTab(QWidget):
 
     def __init__(self) -> None:
         super().__init__()
-        self.setObjectName("page")
-        self.setAttribute(Qt.WidgetAttribute.WA_StyledBackground)
         self._of: tuple[int, int, object] | None = None
         self._repeat = -1
         self._asked: tuple[object, ...] | None = None

@@ -17,8 +17,9 @@ from gui.pages.settings.sections import AppearanceSection, BusSection, DatabaseS
 from gui.pages.settings.shortcuts import ShortcutsSection
 from gui.runner.checklist import Check
 from gui.runner.settings import MachineSettings, default
+from gui.widgets.dress import give_sheet
 from gui.widgets.icons import icon, pixmap
-from gui.widgets.parts import Elided, button, label, line
+from gui.widgets.parts import Elided, Ground, button, label, line
 from gui.widgets.question import ask
 from gui.widgets.theme import theme
 
@@ -47,7 +48,7 @@ class SectionButton(QPushButton):
         for part in (self._picture, self._words, self.count):
             part.setAttribute(Qt.WidgetAttribute.WA_TransparentForMouseEvents)
         self.toggled.connect(lambda _on: self._restyle())
-        theme().changed.connect(self._restyle)
+        theme().follow(self._restyle)
         self._restyle()
 
     def show_count(self, text: str) -> None:
@@ -62,17 +63,18 @@ class SectionButton(QPushButton):
         on = self.isChecked()
         self._picture.setPixmap(pixmap(self.section.symbol, "accent_text" if on else "text2", 16, 2.0))
         colour = "accent_text" if on else "text"
-        self._words.setStyleSheet(f"color: {theme().hex(colour)}; font-weight: {500 if on else 400};")
-        self.count.setStyleSheet(f"color: {theme().hex('accent_text')};")
+        give_sheet(self._words, f"color: {theme().hex(colour)}; font-weight: {500 if on else 400};")
+        give_sheet(self.count, f"color: {theme().hex('accent_text')};")
         back = theme().hex("select") if on else "transparent"
-        self.setStyleSheet(
+        give_sheet(
+            self,
             f"#sectionbutton {{ border: 2px solid transparent; border-radius: 4px; background: {back}; }}"
             f"#sectionbutton:hover {{ background: {theme().hex('select' if on else 'hover')}; }}"
-            f"#sectionbutton:focus {{ border-color: {theme().hex('focus')}; }}"
+            f"#sectionbutton:focus {{ border-color: {theme().hex('focus')}; }}",
         )
 
 
-class SettingsPage(QWidget):
+class SettingsPage(Ground):
     """The page. Signals carry names of settings and texts; `secret_typed` the name of a password and what was typed."""
 
     edited = Signal(str, str)
@@ -85,8 +87,6 @@ class SettingsPage(QWidget):
 
     def __init__(self) -> None:
         super().__init__()
-        self.setObjectName("page")
-        self.setAttribute(Qt.WidgetAttribute.WA_StyledBackground)
         self.bus, self.hub, self.people, self.keys = BusSection(), HubSection(), PeopleSection(), KeysSection()
         self.database, self.appearance, self.shortcuts = DatabaseSection(), AppearanceSection(), ShortcutsSection()
         self.sections: tuple[Section, ...] = (
@@ -106,7 +106,7 @@ class SettingsPage(QWidget):
         row.addWidget(line("vertical"))
         row.addLayout(self._build_right(), 1)
         self.appearance.look_changed.connect(self._show_counts)
-        theme().changed.connect(self._restyle_foot)
+        theme().follow(self._restyle_foot)
         self.go("bus")
         self.show_settings(self._draft, {}, dirty=False)
 
@@ -185,7 +185,8 @@ class SettingsPage(QWidget):
         self.discard = button("Discard changes", action=self.discard_wanted.emit)
         self.apply = button("Apply", action=self.apply_wanted.emit, kind="primary", tip="Ctrl+Return")
         self.apply.setShortcut("Ctrl+Return")
-        foot = QHBoxLayout()
+        foot_holder = QWidget()  # of its own, or a sheet given to one of its parts would make the whole page one piece
+        foot = QHBoxLayout(foot_holder)
         foot.setContentsMargins(31, 14, 24, 14)
         foot.setSpacing(8)
         foot.addWidget(self._foot_icon)
@@ -199,7 +200,7 @@ class SettingsPage(QWidget):
         right.addWidget(self.notes)
         right.addWidget(self.stack, 1)
         right.addWidget(line())
-        right.addLayout(foot)
+        right.addWidget(foot_holder)
         return right
 
     # ---- where one is
@@ -356,7 +357,7 @@ class SettingsPage(QWidget):
     def _restyle_foot(self) -> None:
         symbols = {"bad": "bad", "info": "info", "ok": "ok", "warn": "warn"}
         colour = str(self.outcome.property("colour") or "")
-        self.outcome.setStyleSheet(f"color: {theme().hex(colour or 'text2')};")
+        give_sheet(self.outcome, f"color: {theme().hex(colour or 'text2')};")
         if self.outcome.text() and colour in symbols:
             self._foot_icon.setPixmap(pixmap(symbols[colour], colour, 14, 2.0))
         else:

@@ -24,6 +24,7 @@ from PySide6.QtWidgets import (
 
 from gui.models.checklist import STATES
 from gui.runner.checklist import WORDS, Check
+from gui.widgets.dress import give_sheet
 from gui.widgets.icons import pixmap
 from gui.widgets.parts import Elided, button, label
 from gui.widgets.theme import theme
@@ -88,7 +89,7 @@ class Row(QWidget):
         row.addLayout(below, 1)
         self._default = ""
         self._hint = hint
-        theme().changed.connect(self._restyle)
+        theme().follow(self._restyle)
         self.show_changed(changed=False)
 
     def fill(self, *fields: QWidget) -> None:
@@ -133,9 +134,9 @@ class Row(QWidget):
     def _restyle(self) -> None:
         look, changed = theme(), self._is_changed
         self._error_icon.setPixmap(pixmap("bad", "bad", 14, 2.0))
-        self.mark.setStyleSheet(f"background: {look.hex('accent_text') if changed else 'transparent'};")
+        give_sheet(self.mark, f"background: {look.hex('accent_text') if changed else 'transparent'};")
         weight = "font-weight: 500;" if changed else ""
-        self.caption.setStyleSheet(f"color: {look.hex('text' if changed else 'text2')}; {weight}")
+        give_sheet(self.caption, f"color: {look.hex('text' if changed else 'text2')}; {weight}")
 
 
 class TextRow(Row):
@@ -374,7 +375,7 @@ class CheckLines(QWidget):
         self._column.setContentsMargins(15, 0, 0, 0)
         self._column.setSpacing(6)
         self._checks: tuple[Check, ...] = ()
-        theme().changed.connect(self._draw)
+        theme().follow(self._draw)
 
     def show_checks(self, checks: Sequence[Check]) -> None:
         """Show these, in their order."""
@@ -402,10 +403,10 @@ class CheckLines(QWidget):
         picture.setFixedSize(14, 20)
         state = label(WORDS[check.state], "caption")
         state.setFixedSize(72, 20)
-        state.setStyleSheet(f"color: {theme().hex(colour)};")
+        give_sheet(state, f"color: {theme().hex(colour)};")
         title = Elided(check.title)
         title.setFixedSize(LABEL_WIDTH - 14, 20)
-        title.setStyleSheet(f"font-weight: 500; color: {theme().hex('text' if check.state != 'skipped' else 'text2')};")
+        give_sheet(title, f"font-weight: 500; color: {theme().hex('text' if check.state != 'skipped' else 'text2')};")
         text = _wrapped(check.text, "" if check.state in ("warning", "failed") else "secondary")
         words = QVBoxLayout()
         words.setContentsMargins(0, 0, 0, 0)

@@ -388,7 +388,7 @@ class AppearanceSection(Section):
         for row in self.rows.values():
             row.changed.connect(self._keep)
             row.restore_wanted.connect(self.restore)
-        theme().changed.connect(self.read)
+        theme().follow(self.read)
         self.read()
 
     def read(self) -> None:

@@ -15,8 +15,9 @@ from gui.models.recent import Recent
 from gui.models.rows import UNKNOWN, Column
 from gui.models.setup import FIRST_STEPS, SetupStep, next_step
 from gui.models.states import outcome_state
+from gui.widgets.dress import give_sheet
 from gui.widgets.icons import pixmap
-from gui.widgets.parts import Elided, button, label, line
+from gui.widgets.parts import Elided, Ground, button, label, line
 from gui.widgets.table import ROW_HEIGHT, Empty, Table
 from gui.widgets.theme import sized_font, theme
 
@@ -65,7 +66,7 @@ class _Tile(QPushButton):
         self.setMinimumHeight(80)
         self.setAccessibleName(f"{title}: {remark}")
         self.setCursor(Qt.CursorShape.PointingHandCursor)
-        theme().changed.connect(self.update)
+        theme().follow(self.update)
 
     def sizeHint(self) -> QSize:
         return QSize(280, 80)
@@ -106,7 +107,7 @@ class _DropField(QFrame):
         super().__init__()
         self.setFixedHeight(64)
         self.setAcceptDrops(True)
-        theme().changed.connect(self.update)
+        theme().follow(self.update)
 
     def paintEvent(self, event: QPaintEvent) -> None:  # noqa: ARG002
         painter = QPainter(self)
@@ -158,7 +159,7 @@ class _StepRow(QWidget):
         row.addLayout(words, 1)
         row.addWidget(self.button)
         self.setFixedHeight(56)
-        theme().changed.connect(self._draw)
+        theme().follow(self._draw)
         self._draw()
 
     def show_step(self, step: SetupStep, *, is_next: bool) -> None:
@@ -172,16 +173,17 @@ class _StepRow(QWidget):
         symbol, colour = {"done": ("ok", "ok"), "trouble": ("warn", "warn"), "missing": ("", "text2")}[step.state]
         if symbol:
             self.mark.setPixmap(pixmap(symbol, colour, 20, 2.0))
-            self.mark.setStyleSheet("")
+            give_sheet(self.mark, "")
         else:
             edge = "accent_text" if self._next else "border_strong"
             self.mark.setText(str(self._number))
-            self.mark.setStyleSheet(
+            give_sheet(
+                self.mark,
                 f"border: 1px solid {look.hex(edge)}; border-radius: 4px; "
-                f"color: {look.hex('accent_text' if self._next else 'text2')}; font-weight: 500;"
+                f"color: {look.hex('accent_text' if self._next else 'text2')}; font-weight: 500;",
             )
         self.words.setText(step.text)
-        self.words.setStyleSheet(f"color: {look.hex('warn' if step.state == 'trouble' else 'text2')};")
+        give_sheet(self.words, f"color: {look.hex('warn' if step.state == 'trouble' else 'text2')};")
         self.button.setText(step.action)
         self.button.set_kind("run" if self._next else "")
         told = {"done": "done", "missing": "missing", "trouble": "in trouble"}[step.state]
@@ -189,7 +191,7 @@ class _StepRow(QWidget):
         self.button.setAccessibleName(f"{step.title}: {step.action}")
 
 
-class WelcomePage(QWidget):
+class WelcomePage(Ground):
     """The page. `opened` carries a path or the `where` of a recent workspace, `step_wanted` the name of a step.
 
     It is painted before the rest of the program is loaded, so its signals are connected later."""
@@ -203,8 +205,6 @@ class WelcomePage(QWidget):
 
     def __init__(self) -> None:
         super().__init__()
-        self.setObjectName("page")
-        self.setAttribute(Qt.WidgetAttribute.WA_StyledBackground)
         self.try_tile = _Tile(
             "play", "Try it on this machine", "4 XRootD servers, 2 clients, about 1 minute", primary=True
         )
@@ -251,7 +251,7 @@ class WelcomePage(QWidget):
         lab_row.addLayout(lab_words, 1)
         lab_row.addWidget(self.lab_button)
         self.lab.hide()
-        theme().changed.connect(self._restyle)
+        theme().follow(self._restyle)
         self._restyle()
 
         card = QFrame()

@@ -15,7 +15,7 @@ from gui.app import notices as module
 from gui.app.notices import Notices
 from gui.runner.progress import RunProgress
 from gui.widgets.dress import FEW
-from gui.widgets.theme import theme
+from tests.gui.parts import wear
 
 
 @pytest.fixture
@@ -130,7 +130,7 @@ def test_the_bar_can_be_read_in_both_themes_also_after_a_switch(stage: Stage, qt
     extra = [QWidget(stage.frame) for _ in range(300)]  # as many as the window has: its parts are dressed one by one
     assert len(extra) > FEW
     for mode in ("light", "dark", "light"):
-        theme().set_mode(mode)
+        wear(mode)
         for part in (bar.text, bar.buttons[0]):
             place = QRect(part.mapTo(bar, QPoint()), part.size())
             picture: QImage = bar.grab(place).toImage()

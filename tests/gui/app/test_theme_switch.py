@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 
+from PySide6.QtGui import QImage
 from PySide6.QtWidgets import QMessageBox, QPushButton, QWidget
 
 from gui.app import PAGES, make_window
 from gui.app.window import Window
-from gui.widgets.dress import FEW
-from gui.widgets.theme import theme
-from tests.gui.parts import page
+from gui.widgets.dress import FEW, WORN
+from gui.widgets.theme import Mode, style_sheet, theme
+from tests.gui.parts import page, wear
 
 
 def ground(widget: QWidget) -> str:
@@ -19,8 +20,14 @@ def ground(widget: QWidget) -> str:
     return str(picture.pixelColor(picture.width() - 3, 2).name())
 
 
-def test_a_switch_reaches_the_page_at_once_and_the_others_before_they_are_seen(qapp, drive, tmp_path) -> None:
+def test_a_switch_reaches_the_page_first_and_the_others_before_they_are_seen(qapp, drive, tmp_path) -> None:
     async def story() -> None:
+        async def switched(mode: Mode) -> None:
+            theme().set_mode(mode)
+            assert not frame.updatesEnabled(), "the window keeps its picture until all that is seen is done"
+            while not frame.updatesEnabled():  # noqa: ASYNC110 - nobody is told
+                await asyncio.sleep(0)
+
         window: Window = make_window(tmp_path / "data")
         frame = window.frame
         frame.show()
@@ -29,7 +36,7 @@ def test_a_switch_reaches_the_page_at_once_and_the_others_before_they_are_seen(q
         assert len(qapp.allWidgets()) > FEW
         try:
             for mode in ("dark", "light", "dark"):
-                theme().set_mode(mode)
+                await switched(mode)
                 expected = theme().hex("surface").lower()
                 assert ground(page(window, "fleet")) == expected
                 assert ground(frame.menuBar()) == theme().hex("window").lower()
@@ -56,6 +63,43 @@ def test_a_switch_reaches_the_page_at_once_and_the_others_before_they_are_seen(q
                 frame.palette_box._look()
                 frame.palette_box.close_palette()
                 assert ground(frame.statusBar()) == theme().hex("window").lower()
+        finally:
+            frame.close()
+            await asyncio.wait_for(window.done.wait(), 60)
+
+    drive(story())
+
+
+def test_pieces_look_as_if_the_whole_application_had_the_sheet(qapp, drive, tmp_path) -> None:
+    async def story() -> None:
+        window: Window = make_window(tmp_path / "data")
+        frame = window.frame
+        frame.show()
+        await asyncio.sleep(0)
+
+        async def picture(name: str) -> QImage:
+            """The page as it is when nothing moves any more."""
+            frame.go(name)
+            before, now = QImage(), page(window, name).grab().toImage()
+            while before != now:
+                await asyncio.sleep(0.05)
+                before, now = now, page(window, name).grab().toImage()
+            return now
+
+        async def pictures() -> dict[str, QImage]:
+            return {entry.name: await picture(entry.name) for entry in PAGES}
+
+        try:
+            wear("light")
+            wear("dark")
+            await pictures()  # each was shown once
+            piecewise = await pictures()
+            qapp.setStyleSheet(style_sheet(theme()))
+            for widget in qapp.allWidgets():
+                if widget.property(WORN):
+                    widget.setStyleSheet("")
+            whole = await pictures()
+            assert [name for name in whole if whole[name] != piecewise[name]] == []
         finally:
             frame.close()
             await asyncio.wait_for(window.done.wait(), 60)

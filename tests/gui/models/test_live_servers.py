@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from gui.models.live_servers import News, news, ordered, slow_seconds, summary
+from gui.models.live_servers import News, medians, news, ordered, slow_seconds, summary
 from gui.runner.progress import ServerRow
 
 
@@ -63,6 +63,14 @@ def test_rows_by_name_rate_gap_and_the_slowest_first() -> None:
     assert [names[place] for place in ordered("rate", names, rows, measured)] == ["s2", "s1", "s10", "new"]
     assert [names[place] for place in ordered("slowest", names, rows, measured)] == ["s10", "s1", "s2", "new"]
     assert [names[place] for place in ordered("gap", names, rows, measured)] == ["s2", "s10", "s1", "new"]
+
+
+@pytest.mark.parametrize("servers", [1, 2, 3, 50])
+def test_the_median_of_each_second_is_that_of_the_servers_measured_in_it(servers: int) -> None:
+    noise = np.random.default_rng(servers)
+    values = noise.random((servers, 40))
+    values[1:][noise.random((servers - 1, 40)) < 0.4] = np.nan
+    assert medians(values).tolist() == np.nanmedian(values, axis=0).tolist()
 
 
 def test_the_summary_counts_what_is_to_be_looked_at() -> None:

@@ -31,6 +31,19 @@ def test_rows_of_the_heat_map_have_names(qtbot, servers: int, height: int, first
     assert ticks(plot)[:3] == first
 
 
+def test_a_run_on_fewer_servers_follows_one_with_news_of_many(qtbot) -> None:
+    plot = HeatMap("Throughput", "MiB/s")
+    qtbot.addWidget(plot)
+    plot.set_servers([(f"s{number:03}", number) for number in range(1, 501)])
+    plot.update_data(np.arange(20.0), np.ones((500, 20)))
+    plot.set_news({"s400": "bad"})
+    assert plot._rows.own == [399]
+    for few in ([("s001", 1)], []):
+        plot.set_servers(few)
+        plot.grab()  # painted with the rows of now
+        assert plot._rows.own == []
+
+
 @pytest.mark.parametrize("size", [20, 30, 60, 400])
 def test_labels_of_a_low_plot_do_not_touch(qapp, size: int) -> None:
     ((_, values),) = ValueAxis("left").tickValues(0, 40_000, size)

@@ -11,6 +11,7 @@ from gui.models.rows import Column
 from gui.widgets.parts import plain_tip
 from gui.widgets.table import LEAST_STRETCH, ROW_HEIGHT, Empty, Table
 from gui.widgets.theme import theme
+from tests.gui.parts import wear
 
 COLUMNS = [
     Column[tuple[str, int]]("name", "Name", lambda r: r[0], stretch=True),
@@ -270,7 +271,7 @@ def test_the_track_of_a_bar_is_seen_on_a_selected_row_too(qtbot) -> None:
     qtbot.waitExposed(made)
     made.select_key(0)
     for mode in ("light", "dark"):
-        theme().set_mode(mode)
+        wear(mode)
         picture = made.view.viewport().grab().toImage()
         for row in (0, 1):
             track = picture.pixelColor(20, row * ROW_HEIGHT + ROW_HEIGHT // 2)

@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import shiboken6
+from PySide6.QtWidgets import QWidget
 
 from gui.models.checklist import STATES as PREFLIGHT
 from gui.models.fleet import AGENT_STATES
@@ -153,10 +155,21 @@ def test_an_ink_is_the_colour_of_the_theme_in_force(qapp) -> None:
         theme().set_mode("system")
 
 
-def test_dark_and_light_differ_and_switch_at_once(qapp, qtbot) -> None:
+def test_dark_and_light_differ_and_those_who_follow_are_told(qapp, qtbot) -> None:
+    told: list[str] = []
+
+    class Painted(QWidget):
+        def restyle(self) -> None:
+            told.append(theme().hex("surface"))
+
+    painted, gone = Painted(), Painted()
+    qtbot.addWidget(painted)
     theme().set_mode("light")
     light = theme().hex("surface")
-    with qtbot.waitSignal(theme().changed):
-        theme().set_mode("dark")
-    assert theme().hex("surface") != light
+    for widget in (painted, gone):
+        theme().follow(widget.restyle)
+    shiboken6.delete(gone)
+    theme().set_mode("dark")
+    qtbot.waitUntil(lambda: bool(told))
+    assert told == [theme().hex("surface")] != [light]
     assert theme().dark

@@ -16,8 +16,8 @@ from gui.pages.compare.charts import log_labels, share_scale
 from gui.pages.compare.page import ComparePage
 from gui.report import Comparison, Trend, read_trend
 from gui.store import Store, TestSpec
-from gui.widgets.theme import theme
 from tests.gui.campaign_store import Campaign
+from tests.gui.parts import wear
 
 SPECS = (TestSpec(2, 20, 10, repeats=1, seed=42, name="2×20"), TestSpec(4, 50, 10, repeats=2, seed=42, name="4×50"))
 
@@ -251,7 +251,7 @@ def test_hostile_names_are_text_in_every_place(page, fill, read, hostile, qtbot)
         assert "<b>" not in page.box_b.toolTip()
         page.strip.words.setToolTip("")
         for mode in ("light", "dark"):
-            theme().set_mode(mode)
+            wear(mode)
             page.grab()
         page.trend_button.click()
         page.grab()

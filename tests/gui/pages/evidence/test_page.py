@@ -17,7 +17,7 @@ from gui.pages.evidence.page import EvidencePage
 from gui.pages.evidence.side import CLEAR, room_for
 from gui.reconcile import Courses
 from gui.store import VerdictKind
-from gui.widgets.theme import theme
+from tests.gui.parts import wear
 from tests.gui.reconcile.losses import run_with_losses
 from tests.gui.workspaces import store, world  # noqa: F401 - fixtures
 
@@ -175,7 +175,7 @@ def test_what_comes_from_elsewhere_is_plain_text_however_long(page, course, host
 def test_it_follows_the_theme(page, course) -> None:
     shown(page, course(VerdictKind.MISSING))
     light = page.stages.grab().toImage()
-    theme().set_mode("dark")
+    wear("dark")
     assert page.stages.grab().toImage() != light
 
 

@@ -7,7 +7,7 @@ import math
 from dataclasses import replace
 
 import pytest
-from PySide6.QtCore import QPoint, QPointF, QRectF, Qt
+from PySide6.QtCore import QEvent, QObject, QPoint, QPointF, QRectF, Qt
 from PySide6.QtGui import QPainter, QPixmap, QWheelEvent
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QApplication
@@ -21,6 +21,7 @@ from gui.widgets.parts import Readout
 from gui.widgets.plots import DENSE
 from gui.widgets.scale import BAR, FACTS, ROW
 from gui.widgets.theme import theme
+from tests.gui.parts import wear
 
 STARTED = 1_795_000_000.0
 
@@ -249,7 +250,7 @@ def test_the_end_is_said_in_a_word(page, progress, texts, outcome: str, word: st
 def test_the_legends_take_the_colours_of_the_theme_also_when_nothing_new_comes(page, progress) -> None:
     paint(page, progress())
     for mode in ("dark", "light"):
-        theme().set_mode(mode)
+        wear(mode)
         assert [row.pen.color() for row in page.graphs.legend._rows] == [theme().series(n) for n in range(4)]
         assert page.graphs.counts_legend._rows[2].pen.color() == theme().colour("accent_text")
 
@@ -275,10 +276,9 @@ def test_read_outs_with_large_numbers_do_not_overlap(page, progress, qtbot, widt
         )
         if w.isVisible()
     ]
+    qtbot.waitUntil(lambda: all(readout.width() >= readout.minimumSizeHint().width() for readout in row))
     for left, right in itertools.pairwise(row):
         assert left.geometry().right() < right.geometry().left()
-    for readout in row:
-        assert readout.width() >= readout.minimumSizeHint().width()
     assert page.readouts.bar.childrenRect().right() <= page.width()
 
 
@@ -299,9 +299,9 @@ def test_what_was_not_measured_is_hatched_and_what_nobody_asked_for_is_blank(pag
     )
     surface = theme().colour("surface")
     assert page.graphs.heat._image.image[0, 2, :3].tolist() == [surface.red(), surface.green(), surface.blue()]
-    theme().set_mode("dark")
+    wear("dark")
     assert page.graphs.heat._image.image[0, 2, :3].tolist() != [surface.red(), surface.green(), surface.blue()]
-    theme().set_mode("light")
+    wear("light")
 
 
 def test_a_line_has_a_gap_where_nothing_was_measured(page, progress) -> None:
@@ -733,3 +733,23 @@ def test_the_widest_gap_is_named_where_it_was(page, progress) -> None:
     even = [replace(p, read=n * 10, recorded=n * 10 - 1) for n, p in enumerate(snapshot.samples, start=1)]
     paint(page, replace(snapshot, samples=tuple(even)))
     assert page.graphs.converging.widest_gap() is None, "a gap that nobody can see has no name"
+
+
+def test_a_beat_paints_nothing_before_all_of_it_is_known(page, progress, qtbot) -> None:
+    """Qt's progress bar paints at once when its value is set, and with it whatever else of the window is due."""
+    paint(page, progress())
+    painted: list[str] = []
+
+    class Watch(QObject):
+        def eventFilter(self, watched: QObject, event: QEvent) -> bool:  # noqa: N802
+            if event.type() == QEvent.Type.Paint:
+                painted.append("painted")
+            return super().eventFilter(watched, event)
+
+    watch = Watch()
+    QApplication.processEvents()  # what is due from before is painted
+    page.readouts.progress_bar.installEventFilter(watch)
+    page.readouts.show_progress(progress(requested=90))
+    assert painted == []
+    qtbot.waitUntil(lambda: bool(painted))
+    assert page.readouts.progress_bar.value() == 90

@@ -18,9 +18,9 @@ from gui.models.timeline import LANES, Miss, Part, Timeline, groups_of, read_tim
 from gui.pages.result.lanes import Lanes
 from gui.pages.result.timeline import TimelineTab, filter_of
 from gui.store import Store, TestSpec
-from gui.widgets.theme import theme
 from tests.gui.campaign_store import Campaign
 from tests.gui.pages.made import view
+from tests.gui.parts import wear
 
 SPEC = TestSpec(4, 50, 10, repeats=2, seed=42, name="4×50")
 
@@ -323,7 +323,7 @@ def test_hostile_text_is_text(tab, fill, hostile, qtbot) -> None:
     for number in range(len(hostile)):
         tab.select_group(tab.canvases[0], number)
         for mode in ("light", "dark"):
-            theme().set_mode(mode)
+            wear(mode)
             tab.grab()
 
 
