@@ -285,8 +285,9 @@ class Window:
         self.home.closing = True
         self.notices.close()
         self.beat.stop()
+        settings = QSettings()  # one for all: each writes its file when it goes
         for table in self.frame.findChildren(Table):
-            table.remember()
+            table.remember(settings)
         for part in self.parts.values():
             part.close()
         self._end_task = start_task(self._end(), "close")

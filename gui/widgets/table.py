@@ -597,14 +597,14 @@ class Table(QWidget):
 
     # ---- remembered between starts
 
-    def remember(self) -> None:
-        """Write widths, order, hidden columns and the filter to the settings."""
-        QSettings().setValue(f"table/{self._name}/filter", self.filter_box.text())
+    def remember(self, settings: QSettings) -> None:
+        """Write widths, order, hidden columns and the filter to these settings."""
+        settings.setValue(f"table/{self._name}/filter", self.filter_box.text())
         for name, numbers in (("kept", self._kept), ("sized", self._sized)):
             keys = " ".join(self.model.rows.columns[n].key for n in numbers)
-            QSettings().setValue(f"table/{self._name}/{name}", keys)
+            settings.setValue(f"table/{self._name}/{name}", keys)
         self._unfold()  # columns hidden for lack of room, or of anything to show, were not hidden by the user
-        QSettings().setValue(f"table/{self._name}/header", self.view.horizontalHeader().saveState())
+        settings.setValue(f"table/{self._name}/header", self.view.horizontalHeader().saveState())
         for number in self._absent:
             self.view.setColumnHidden(number, True)
         self._fit_columns()
@@ -714,7 +714,7 @@ class Table(QWidget):
             self._kept = self._kept | {number} if on else self._kept - {number}
             self.view.setColumnHidden(number, not on)
             self._fit_columns()
-            self.remember()
+            self.remember(QSettings())
 
     def _activate(self, index: QModelIndex) -> None:
         row = self.model.row_at(index)

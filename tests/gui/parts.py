@@ -19,6 +19,7 @@ def page(window: Window, name: str) -> Any:
 
 
 def wear(mode: Mode) -> None:
-    """Choose this theme, and wait until every widget has its colours: with many, that takes some turns of the loop."""
+    """Choose this theme, and wait until all that is seen has its colours: with many widgets that takes some turns."""
     theme().set_mode(mode)
-    theme().wardrobe._finish()
+    while theme().wardrobe._still:
+        theme().wardrobe._go_on()

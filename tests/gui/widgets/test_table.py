@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from PySide6.QtCore import QPoint, Qt
+from PySide6.QtCore import QPoint, QSettings, Qt
 from PySide6.QtGui import QColor, QContextMenuEvent, QGuiApplication, QHelpEvent
 from PySide6.QtWidgets import QApplication, QLabel, QMenu, QPushButton, QToolTip
 
@@ -115,7 +115,7 @@ def test_an_empty_table_says_why_and_offers_what_to_do(qtbot) -> None:
 def test_widths_and_hidden_columns_are_remembered(qtbot) -> None:
     first = table(qtbot)
     first.view.setColumnHidden(1, True)
-    first.remember()
+    first.remember(QSettings())
     second = table(qtbot)
     assert second.view.isColumnHidden(1)
 
@@ -162,7 +162,7 @@ def test_a_narrow_table_leaves_out_what_can_be_missed_and_takes_it_back(qtbot) -
     shown(320)
     made._show_column(2, on=True)  # asked for: it stays
     assert shown(320) == ["path", "b", "c"]
-    made.remember()
+    made.remember(QSettings())
     again = Table("narrow", "Narrow", columns, key=lambda r: r)
     qtbot.addWidget(again)
     again.resize(600, 300)
@@ -332,7 +332,7 @@ def test_a_column_gets_the_room_that_its_text_needs_unless_its_width_was_chosen(
     made.view.setColumnWidth(0, 150)
     made.suggest_width("path", "/store/" + "x" * 300)
     assert made.view.columnWidth(0) == 150
-    made.remember()
+    made.remember(QSettings())
     again = Table("test-width", "Things", made.model.rows.columns, key=lambda r: r[0])
     qtbot.addWidget(again)
     again.suggest_width("path", "/store/" + "x" * 300)
@@ -354,7 +354,7 @@ def test_columns_without_anything_in_them_are_left_out_and_the_users_choice_is_k
     made.set_absent(["more", "rest"])
     made.resize(620, 300)  # with more room it does not come back
     assert made._visible_columns() == [0]
-    made.remember()
+    made.remember(QSettings())
     again = Table("test-absent", "Things", columns, key=lambda r: r[0])
     qtbot.addWidget(again)
     assert again._visible_columns() == [0, 1], "what was empty is no choice of the user's"
