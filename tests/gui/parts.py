@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from PySide6.QtWidgets import QWidget
+
 from gui.app.window import Window
 from gui.widgets.theme import Mode, theme
 
@@ -18,8 +20,11 @@ def page(window: Window, name: str) -> Any:
     return window.parts[name].page
 
 
-def wear(mode: Mode) -> None:
-    """Choose this theme, and wait until all that is seen has its colours: with many widgets that takes some turns."""
+def wear(mode: Mode, *widgets: QWidget) -> None:
+    """Choose this theme, and wait until these widgets and all that is seen have its colours: with many widgets that
+    takes some turns of the loop."""
     theme().set_mode(mode)
     while theme().wardrobe._still:
         theme().wardrobe._go_on()
+    for widget in widgets:
+        theme().wardrobe.dress_now(widget)

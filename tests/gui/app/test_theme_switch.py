@@ -94,11 +94,13 @@ def test_pieces_look_as_if_the_whole_application_had_the_sheet(qapp, drive, tmp_
             wear("dark")
             await pictures()  # each was shown once
             piecewise = await pictures()
+            before = qapp.styleSheet()
             qapp.setStyleSheet(style_sheet(theme()))
             for widget in qapp.allWidgets():
                 if widget.property(WORN):
                     widget.setStyleSheet("")
             whole = await pictures()
+            qapp.setStyleSheet(before)
             assert [name for name in whole if whole[name] != piecewise[name]] == []
         finally:
             frame.close()

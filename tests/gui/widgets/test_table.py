@@ -271,7 +271,7 @@ def test_the_track_of_a_bar_is_seen_on_a_selected_row_too(qtbot) -> None:
     qtbot.waitExposed(made)
     made.select_key(0)
     for mode in ("light", "dark"):
-        wear(mode)
+        wear(mode, made)
         picture = made.view.viewport().grab().toImage()
         for row in (0, 1):
             track = picture.pixelColor(20, row * ROW_HEIGHT + ROW_HEIGHT // 2)

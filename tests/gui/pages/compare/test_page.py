@@ -251,7 +251,7 @@ def test_hostile_names_are_text_in_every_place(page, fill, read, hostile, qtbot)
         assert "<b>" not in page.box_b.toolTip()
         page.strip.words.setToolTip("")
         for mode in ("light", "dark"):
-            wear(mode)
+            wear(mode, page)
             page.grab()
         page.trend_button.click()
         page.grab()

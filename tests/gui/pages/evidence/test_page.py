@@ -175,7 +175,7 @@ def test_what_comes_from_elsewhere_is_plain_text_however_long(page, course, host
 def test_it_follows_the_theme(page, course) -> None:
     shown(page, course(VerdictKind.MISSING))
     light = page.stages.grab().toImage()
-    wear("dark")
+    wear("dark", page)
     assert page.stages.grab().toImage() != light
 
 

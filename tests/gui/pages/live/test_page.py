@@ -250,7 +250,7 @@ def test_the_end_is_said_in_a_word(page, progress, texts, outcome: str, word: st
 def test_the_legends_take_the_colours_of_the_theme_also_when_nothing_new_comes(page, progress) -> None:
     paint(page, progress())
     for mode in ("dark", "light"):
-        wear(mode)
+        wear(mode, page)
         assert [row.pen.color() for row in page.graphs.legend._rows] == [theme().series(n) for n in range(4)]
         assert page.graphs.counts_legend._rows[2].pen.color() == theme().colour("accent_text")
 
@@ -299,9 +299,9 @@ def test_what_was_not_measured_is_hatched_and_what_nobody_asked_for_is_blank(pag
     )
     surface = theme().colour("surface")
     assert page.graphs.heat._image.image[0, 2, :3].tolist() == [surface.red(), surface.green(), surface.blue()]
-    wear("dark")
+    wear("dark", page)
     assert page.graphs.heat._image.image[0, 2, :3].tolist() != [surface.red(), surface.green(), surface.blue()]
-    wear("light")
+    wear("light", page)
 
 
 def test_a_line_has_a_gap_where_nothing_was_measured(page, progress) -> None:

@@ -323,7 +323,7 @@ def test_hostile_text_is_text(tab, fill, hostile, qtbot) -> None:
     for number in range(len(hostile)):
         tab.select_group(tab.canvases[0], number)
         for mode in ("light", "dark"):
-            wear(mode)
+            wear(mode, tab)
             tab.grab()
 
 
