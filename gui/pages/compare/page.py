@@ -10,7 +10,7 @@ import dataclasses
 from collections.abc import Callable, Sequence
 
 from PySide6.QtCore import Qt, QTimer, Signal
-from PySide6.QtWidgets import QComboBox, QHBoxLayout, QLabel, QStackedWidget, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QHBoxLayout, QLabel, QStackedWidget, QVBoxLayout, QWidget
 
 from gui.models.compare import METRICS, Metric, course_of, curves_of, names_of, opens_on, shown_changes, successes
 from gui.models.runs import RunView
@@ -26,6 +26,7 @@ from gui.pages.compare.charts import (
 from gui.pages.compare.columns import CHANGE_COLUMNS, FACT_COLUMNS, TREND_COLUMNS
 from gui.report import Comparison, FactPair, Trend
 from gui.widgets.crumbs import Crumbs
+from gui.widgets.fields import ChoiceField
 from gui.widgets.icons import pixmap
 from gui.widgets.parts import Elided, Page, Splitter, button, line, segments, short_caption
 from gui.widgets.table import Empty, Table, empty_widget
@@ -192,7 +193,7 @@ class ComparePage(Page):
         self.curves_chart.head.addWidget(self._legends[1])
         self.course = CourseDrawing()
         self.course_chart = Chart(self.course)
-        self.metric_box = QComboBox()
+        self.metric_box = ChoiceField()
         self.metric_box.setAccessibleName("What is shown over time")
         for metric in METRICS:
             self.metric_box.addItem(METRIC_TITLES[metric][0], metric)
@@ -203,10 +204,10 @@ class ComparePage(Page):
             metric: CourseDrawing() for metric in ("success", "achieved", "p95")
         }
         self._over_charts = {metric: Chart(drawing) for metric, drawing in self.over_time.items()}
-        self.test_box = QComboBox()
+        self.test_box = ChoiceField()
         self.test_box.setAccessibleName("The test that is shown over time")
         self.test_box.activated.connect(self._test_picked)
-        self.latency_box = QComboBox()
+        self.latency_box = ChoiceField()
         self.latency_box.setAccessibleName("Which percentile is shown over time")
         for metric in ("p50", "p95", "p99"):
             self.latency_box.addItem(metric, metric)

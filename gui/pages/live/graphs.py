@@ -15,13 +15,14 @@ from functools import partial
 
 import numpy as np
 from PySide6.QtCore import QPoint, Qt, Signal
-from PySide6.QtWidgets import QComboBox, QHBoxLayout, QMenu, QStackedWidget, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QHBoxLayout, QMenu, QStackedWidget, QVBoxLayout, QWidget
 
 from gui.models import figures
 from gui.models.events import events
 from gui.models.live_servers import ORDERS, News, Order, news, ordered, slow_seconds
 from gui.models.series import Array, Curves, PlotTable
 from gui.runner.progress import RunProgress
+from gui.widgets.fields import ChoiceField
 from gui.widgets.legend import Legend, LegendLine, LegendRow, scrolling
 from gui.widgets.parts import Elided, button, label, line, segments
 from gui.widgets.plots import LINES_LIMIT, ConvergingPlot, HeatMap, LinesPlot, clock, line_pen
@@ -112,7 +113,7 @@ class Graphs(QWidget):
         for key, choice in self.source_buttons.items():
             choice.clicked.connect(lambda _checked=False, key=key: self.show_source(key))
         self.source_buttons["clients"].setChecked(True)
-        self.order_box = QComboBox()
+        self.order_box = ChoiceField()
         self.order_box.setAccessibleName("Order of rows")
         for key, word in ORDERS:
             self.order_box.addItem(word, key)

@@ -32,6 +32,7 @@ from gui.models.timeline import LANES, Group, LaneKey, Miss, Part, Timeline, csv
 from gui.pages.result.lanes import Lanes, Overview, TimeView
 from gui.pages.result.selected import SelectedPanel
 from gui.report import numbers
+from gui.widgets.fields import ChoiceField
 from gui.widgets.parts import Button, Elided, Ground, button, label, line, segments
 from gui.widgets.table import Empty, empty_widget
 
@@ -230,7 +231,7 @@ class TimelineTab(Ground):
 
     def _make_list(self, repeats: tuple[int, ...]) -> QWidget:
         self.repeat_buttons = {}
-        box = QComboBox()
+        box = ChoiceField()
         box.setAccessibleName("Repeat")
         for text, number in [*((f"{number} of {len(repeats)}", number) for number in repeats), ("All", 0)]:
             box.addItem(text, number)

@@ -297,6 +297,28 @@ def test_a_test_of_a_plan_moves_by_keys_and_by_the_menu_page(in_window) -> None:
     in_window(story)
 
 
+def test_alt_down_in_a_choice_opens_its_list_and_moves_no_test(in_window) -> None:
+    async def story(window: Window) -> None:
+        window.frame.go("plans")
+        plans = page(window, "plans")
+        plans.new_plan()
+        plans.add_test_button.click()
+        plans.form.test_name.setText("the last")
+        plans.form.test_name.textEdited.emit("the last")
+        plans.tabs.setCurrentIndex(0)
+        kind = plans.form.workloads.rows[0].kind
+        kind.setFocus()
+        press(window, "Alt+Down")
+        assert kind.view().isVisible()
+        assert plans.editor.plan.tests[-1].name == "the last"
+        kind.hidePopup()
+        plans.form.test_name.setFocus()
+        press(window, "Alt+Down")
+        assert plans.editor.plan.tests[0].name == "the last"
+
+    in_window(story)
+
+
 def test_f5_reads_again_what_the_page_shows(in_window, monkeypatch) -> None:
     async def story(window: Window) -> None:
         asked: list[str] = []
