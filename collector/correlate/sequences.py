@@ -11,7 +11,6 @@ from collector.correlate.present import Present
 from collector.correlate.processes import Processes
 from collector.correlate.senders import Senders, Totals
 from collector.correlate.sequence import DUPLICATE, LATE, NEW, OF_RECORDS, REORDER, Hole, Tracker, latest
-from collector.wire.userid import split_remote
 
 MAX_GAPS = 200
 """Gaps remembered per incarnation, for the status message, and to mark the records that they may affect."""
@@ -106,24 +105,19 @@ class Sequences:
         """The counter of a sender whose first datagram of a class is about to be observed; and the sender from which it
         seems to have moved, if it has.
         """
-        now = self._present.now
         if class_ == "M" and number == 0 and data[0] == IDENT and inc.heard <= REORDER:
             inc.hear_from_start()
         others = [known for known in inc.sequences if known[1] == class_]
         start = 0 if class_ == "M" else 1
-        movable = _is_movable(class_)
         # a second destination's counter says the same under the same number
         checksum = zlib.crc32(data)
         told = any(inc.sequences[other].sums.get(number) == checksum for other in others)
-        if movable and others and number != start and not told:
+        if _is_movable(class_) and others and number != start and not told:
             moved = self._moved(inc, others, number)
             if moved is not None:
                 return moved
         # a socket that appears later may be an old one behind a new port or address: its counter is not at its start
-        heard_all = inc.from_start and (not others or (not movable and now - inc.first < self._options.grace))
-        if heard_all and others:
-            address = split_remote(remote)[0]
-            heard_all = any(split_remote(other)[0] == address for other, _ in others)
+        heard_all = inc.from_start and not others
         # it may only become known later that there is one counter for everything a stream sends
         heard_all = heard_all and not (class_ == "G text" and any(sender == remote for sender, _ in inc.sequences))
         tracker = self._begun(inc, number, modulus, start if heard_all else None)

@@ -308,3 +308,36 @@ def test_a_login_lost_beside_a_move_is_known_when_the_f_stream_moves_as_well(kit
         declared = [(gap["after"], gap["missing"], gap.get("sure", True)) for gap in kit.gaps(correlator)]
         assert declared == [(1, 1, moves)]
         assert correlator.counters.get("missing{M}", 0) == int(moves)
+
+
+@pytest.mark.parametrize("version", ["5.5.3", "6.1.0"])
+@pytest.mark.parametrize("seed", range(3))
+def test_real_traffic_whose_senders_move_lacks_what_it_lacked_before(version: str, seed: int, kit: Any) -> None:
+    """Each capture, its senders behind another port and then another address from some datagram on, in disorder."""
+    dice = random.Random(f"{seed} {version}")
+    for name in kit.captures(version):
+        datagrams = kit.load(name, version)[:1500]
+        port, place = dice.randrange(len(datagrams) + 1), dice.randrange(len(datagrams) + 1)
+        moved = [
+            datagram._replace(remote=_moved(datagram.remote, port=number >= port, place=number >= place))
+            for number, datagram in enumerate(datagrams)
+        ]
+        twice = [*range(len(moved)), *(number for number in range(len(moved)) if dice.random() < 0.1)]
+        order = sorted(twice, key=lambda number: (number + dice.uniform(0, REORDERED), number))
+        times = sorted(datagrams[number].t for number in order)
+        arrived = [moved[number]._replace(t=t) for number, t in zip(order, times, strict=True)]
+        assert _missing(arrived) == _missing(datagrams), name
+
+
+def _moved(remote: str, *, port: bool, place: bool) -> str:
+    host, _, number = remote.rpartition(":")
+    return f"{f'198.51.100.{host[-1]}' if place and host[-1].isdigit() else host}:{int(number) + port}"
+
+
+def _missing(datagrams: list[Any]) -> list[tuple[Any, ...]]:
+    correlator = Correlator()
+    for t, remote, data in datagrams:
+        correlator.feed(data, remote, t)
+    correlator.drain(datagrams[-1].t + 600)
+    found = [(process["sid"], process["stod"], gap) for process in correlator.processes() for gap in process["gaps"]]
+    return sorted((sid, stod, g["class"], g["after"], g["missing"]) for sid, stod, g in found if g.get("sure", True))
