@@ -194,7 +194,7 @@ class Home:
                     if count and not workspace.other:
                         key = await workspace.blocking(ensure_shared_key, workspace.store, time.time())
                         workspace.local_clients = await stack.enter_async_context(
-                            LocalClients(workspace.hub, count, key=key.secret)
+                            LocalClients(workspace.hub, count, key=key.secret, lab=workspace.lab)
                         )
                     await stack.enter_async_context(status_page(workspace))
                     self._attach(workspace)

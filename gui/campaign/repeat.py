@@ -10,9 +10,10 @@ their workers, and their journals are stored to the last line. *settling* belong
 calls `settled` when it is done.
 
 A missing client is not waited for: what it was given stays pending and is given to nobody else. It takes part again in
-the next round after it is back, unless it lost its workers. When no client is left, the repeat waits `patience` seconds
-for one to come back, then goes on to its end. A client that has work and does none of it for `round_limit` seconds
-although it is there is told to stop, and takes no further part.
+the next round after it is back. If it was restarted and lost its workers, it is told to start new ones; what it had
+begun is interrupted, and what it had not begun it is given again (`restarted`). When no client is left, the repeat
+waits `patience` seconds for one to come back, then goes on to its end. A client that has work and does none of it for
+`round_limit` seconds although it is there is told to stop, and takes no further part.
 
 Each server has rounds of its own (see `parts`), so one that does not answer delays only itself. Where the plan asks for
 a barrier, all servers wait for it, for at most `leave_out` seconds; then rounds continue without it until what waits
@@ -143,6 +144,10 @@ class _Client:
     """It has no workers for this job and will not get any."""
     lost: bool = False
     """It reported this itself, after it had been ready."""
+    restarted: bool = False
+    """It has lost its workers and was told to start new ones; it was not given again what it had not begun."""
+    until: float = 0.0
+    """How long the end of the repeat waits for that."""
     journal_last: int | None = None
     stored: int = 0
 
@@ -290,7 +295,7 @@ class Repeat:
             if name not in here:
                 commands += self.missing(name, now)
             elif member.ready and not here[name] and self._parts.unfinished:
-                commands += self.ready(name, now, LOST_WORKERS)
+                commands += self._begin_anew(name, now)
         self._watch = now + WATCH_SECONDS
         self._move(State.PAUSE)
         return [*commands, *self._go_on(now)]
@@ -377,14 +382,14 @@ class Repeat:
             return []
         if self.state in (State.SETTLING, State.OVER) and has_job:
             return [End((client,))]
-        if member.ready and not has_job and member.journal_last is None and self.state is not State.ENDING:
-            member.present = True
-            return self.ready(client, now, LOST_WORKERS)
+        had = member.ready or (member.restarted and not member.dropped)
+        if had and not has_job and member.journal_last is None and self.state is not State.ENDING:
+            return self._begin_anew(client, now)
         if self.state in (State.SETTLING, State.OVER):
             return []
         commands: list[Command] = [] if member.present else [Note("info", "{clients} is back.", (client,))]
         member.present = True
-        if not member.dropped and member.journal_last is None:
+        if not member.dropped and member.journal_last is None and not member.restarted:
             self._parts.here(client, now)
         # Messages sent into the lost session may be lost; a repetition changes nothing.
         if self.state is State.STARTING and not member.ready:
@@ -392,6 +397,35 @@ class Repeat:
         elif self.state is State.ENDING and not member.finished:
             commands.append(End((client,)))
         return commands + self._go_on(now)
+
+    def _begin_anew(self, client: str, now: float) -> list[Command]:
+        """A client was restarted and has lost its workers: it starts new ones."""
+        member = self._clients[client]
+        member.present = True
+        if self.state in (State.SETTLING, State.OVER):
+            return self.ready(client, now, LOST_WORKERS)
+        member.ready, member.restarted, member.until = False, True, now + self._limits.start
+        self._parts.away(client, now)
+        text = (
+            "{clients} was restarted and lost its workers: what it had begun is interrupted, with the rest it goes on."
+        )
+        return [
+            Note("warning", text, (client,)),
+            Start((client,)),
+            *self._hold_ups.gone(client, now),
+            *self._go_on(now),
+        ]
+
+    @property
+    def restarted(self) -> tuple[str, ...]:
+        """Clients with new workers that wait for what their old ones had not begun; then call `given_again`."""
+        return tuple(n for n, c in self._clients.items() if c.restarted and c.usable)
+
+    def given_again(self, client: str, now: float) -> list[Command]:
+        """A restarted client has been sent again what it had not begun."""
+        self._clients[client].restarted = False
+        self._parts.here(client, now)
+        return self._go_on(now)
 
     def pause(self, now: float) -> list[Command]:
         """Hand nothing out until `resume`; what was handed out is made."""
@@ -471,6 +505,10 @@ class Repeat:
     def _work(self, now: float) -> list[Command]:
         """While requests are made: hand out what is due, or wait for what is next."""
         able = tuple(n for n, c in self._clients.items() if c.usable)
+        over = self._stopping or not self._parts.unfinished
+        owed = [c.until for c in self._clients.values() if c.restarted and c.present and now < c.until]
+        if over and owed:  # a client has something left to do
+            return self._wait(State.ROUND, now, min(owed))
         if not able:
             return self._strand(now)
         self._stranded = None

@@ -257,7 +257,9 @@ async def opened(options: argparse.Namespace, *, go_on: bool = False) -> AsyncIt
     async with Workspace.open(chosen) as workspace, contextlib.AsyncExitStack() as stack:
         if count:
             key = await workspace.blocking(lambda: workspace.shared_key.secret)
-            workspace.local_clients = await stack.enter_async_context(LocalClients(workspace.hub, count, key=key))
+            workspace.local_clients = await stack.enter_async_context(
+                LocalClients(workspace.hub, count, key=key, lab=workspace.lab)
+            )
         await stack.enter_async_context(status_page(workspace))
         yield workspace
         workspace.local_clients = None

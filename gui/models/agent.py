@@ -135,12 +135,10 @@ def _session(agent: AgentView, now: float) -> str:
 
 
 def _offered(agent: AgentView, progress: RunProgress | None) -> float | None:
-    """What the running repeat offers to this client: all have the same share."""
-    if progress is None or progress.phase not in ("round", "pause") or not progress.offered_rate:
+    """What the running repeat offers to this client."""
+    if progress is None or progress.phase not in ("round", "pause"):
         return None
-    if all(client.public_id != agent.id for client in progress.clients):
-        return None
-    return progress.offered_rate / len(progress.clients)
+    return next((client.offered for client in progress.clients if client.public_id == agent.id), None)
 
 
 def checks_of(agent: AgentView, server: str = "") -> list[AgentEvent]:

@@ -53,7 +53,7 @@ def events(markers: Sequence[Marker], started: float) -> tuple[Event, ...]:
                 found[number] = replace(found[number], detail=marker.text)
             else:
                 found.append(Event(at, marker.text, "zap", "warn"))
-        elif marker.kind in ("agent", "hold", "held"):
+        elif marker.kind in ("agent", "hold", "held", "busy", "limited"):
             found.append(Event(at, marker.text, "warn", "warn", detail=marker.text))
         elif marker.kind == "phase":
             found.append(Event(at, marker.text, "flag", "info"))

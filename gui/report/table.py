@@ -287,7 +287,7 @@ def _doubts(report: RunReport) -> list[str]:
 
 def remarks_of(report: RunReport) -> list[str]:
     """What the figures alone do not say: late records, recovered transfers, clients that failed, short settles."""
-    remarks = [*_doubts(report), *_foreign(report), *_silences(report)]
+    remarks = [*_doubts(report), *_foreign(report), *_silences(report), *_generators(report)]
     for test in report.tests:
         name = f"Test {test.entry.number}"
         now, then = test.now, test.at_settle
@@ -343,6 +343,17 @@ def _silences(report: RunReport) -> list[str]:
     said = [f"{numbers.moment(marker.t)}: {marker.text}" for marker in held[:SILENCES]]
     if len(held) > SILENCES:
         said.append(f"Servers did not answer {len(held) - SILENCES:,} more times; the JSON report has them all.")
+    return said
+
+
+def _generators(report: RunReport) -> list[str]:
+    """The clients that were at their limit: the test may have measured them."""
+    limited = [marker for marker in report.markers if marker.kind == "limited"]
+    said = [f"{numbers.moment(marker.t)}: {marker.text}" for marker in limited[:SILENCES]]
+    if len(limited) > SILENCES:
+        said.append(
+            f"Clients were at their limit {len(limited) - SILENCES:,} more times; the JSON report has them all."
+        )
     return said
 
 

@@ -103,7 +103,7 @@ class Demo:
                 async with Workspace.open(workspace_options) as workspace:
                     on_stage(f"starting {options.clients} client agents")
                     key = await workspace.blocking(lambda: workspace.shared_key.secret)
-                    async with LocalClients(workspace.hub, options.clients, key=key) as clients:
+                    async with LocalClients(workspace.hub, options.clients, key=key, lab=workspace.lab) as clients:
                         workspace.local_clients = clients
                         try:
                             yield cls(options, workspace, plan, format_plan(plan), lab, let_go)

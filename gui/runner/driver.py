@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 
 from agent.messages import Abort, EndRepeat, Round, StartRepeat
 from gui.campaign.doors import protocols_of
+from gui.campaign.generators import AtLimit, Generators, WasAtLimit, use_words
 from gui.campaign.holdups import HeldUp, Relieved
 from gui.campaign.limits import request_limit
 from gui.campaign.repeat import WATCH_SECONDS, AbortJobs, BeginSettling, Command, End, HandOut, Note, Start, State
@@ -16,7 +17,7 @@ from gui.campaign.settle import ALIVE, Settle, Settled, SettleView
 from gui.runner.consume import Drain
 from gui.runner.credentials import Credentials
 from gui.runner.current import CurrentRepeat, Handed
-from gui.runner.events import Event, Events, HandOver, apply
+from gui.runner.events import Event, Events, HandOver, apply, give_again
 from gui.runner.host import Host
 from gui.runner.rounds import Rounds
 from gui.runner.snapshots import Board
@@ -62,15 +63,20 @@ class Driver:
                 view = self._hub.roster.find(client)
                 if view is None or not view.live:
                     await self._carry_out(repeat, machine.missing(client, loop.time()))
+        generators = Generators()
         while machine.state is not State.SETTLING:
             self._board.show_state(repeat)
             event = await self._events.next(machine.deadline)
             if isinstance(event, HandOver):
                 raise HandedOverError
             now = loop.time()
-            self._hear_of_reports(repeat, now)
+            self._hear_of_clients(repeat, generators, now)
+            if repeat.machine.restarted:
+                await self._carry_out(repeat, give_again(repeat, self._hub, now))
             await self._carry_out(repeat, apply(event, repeat, self._hub, now) if event else machine.advance(now))
         repeat.done = time.time()
+        for limit in generators.over(loop.time()):
+            self._tell_of_generator(repeat, limit)
         repeat.live.over(repeat.done)
         if text := not_complete(repeat):
             self._board.mark("held", text)
@@ -80,8 +86,8 @@ class Driver:
         views = {client: self._hub.roster.find(client) for client in repeat.machine.clients}
         return {client: repeat.job in view.jobs for client, view in views.items() if view is not None and view.live}
 
-    def _hear_of_reports(self, repeat: CurrentRepeat, now: float) -> None:
-        """What clients have done may wait to be stored; then they are not to blame."""
+    def _hear_of_clients(self, repeat: CurrentRepeat, generators: Generators, now: float) -> None:
+        """What clients have done may wait to be stored; then they are not to blame. They may be at their limit."""
         if now < self._heard + WATCH_SECONDS / 2:
             return
         self._heard = now
@@ -89,6 +95,10 @@ class Driver:
             view = self._hub.roster.find(client)
             if view is not None and view.journal_last > view.journal_stored:
                 repeat.machine.reports_wait(client, now)
+            if view is not None and view.live and repeat.began:
+                said = generators.look(client, busy=view.busy, cpu=view.cpu, busiest=view.busiest, now=now)
+                if said is not None:
+                    self._tell_of_generator(repeat, said)
 
     async def _carry_out(self, repeat: CurrentRepeat, commands: list[Command]) -> None:
         waiting = deque(commands)
@@ -129,6 +139,28 @@ class Driver:
             protocols=protocols_of(test, servers),
             auth=await self._credentials.read(servers),
         )
+
+    def _tell_of_generator(self, repeat: CurrentRepeat, said: AtLimit | WasAtLimit) -> None:
+        """Show a client at its limit as a problem while it lasts; the run stores for how long, and what it made."""
+        view = self._hub.roster.find(said.client)
+        name, where = repeat.name_of(said.client), f"client {repeat.name_of(said.client)}"
+        used = use_words(said.cpu, said.busiest, view.cpus if view is not None else 0)
+        made, offered = repeat.live.made(said.client), self._board.offered_to(said.client)
+        rates = ""
+        if made is not None:
+            rates = f"; it made {made:,.1f} requests/s" + (f" of {offered:,.1f}/s offered" if offered else "")
+        match said:
+            case AtLimit():
+                text = f"{name} is at its limit ({used}){rates}: it may be what is measured, not the servers."
+                self._board.mark("busy", text)
+                self._host.problem("warning", where, text)
+            case WasAtLimit(seconds=seconds):
+                self._board.mark(
+                    "limited",
+                    f"{name} was at its limit for {seconds:.0f} s (up to {used}){rates}: the generator, not the "
+                    "servers, may be what was measured.",
+                )
+                self._host.problem("warning", where, "")
 
     def _tell_of_server(self, repeat: CurrentRepeat, command: HeldUp | Relieved) -> None:
         """Show a server that does not answer as a problem while it lasts; the run stores when and for how long."""

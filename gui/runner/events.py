@@ -246,7 +246,7 @@ def apply(event: Event, repeat: CurrentRepeat, hub: Hub, now: float) -> list[Com
             servers = {url: Waiting(part.requests, part.seconds, part.reached) for url, part in silence.servers.items()}
             return machine.silence(client, servers, now)
         case Ready(client, error):
-            return machine.ready(client, now, error)
+            return machine.ready(client, now, error) + give_again(repeat, hub, now)
         case Made(client, counts):
             return machine.made(client, counts, now)
         case JobDone(client, message):
@@ -255,6 +255,19 @@ def apply(event: Event, repeat: CurrentRepeat, hub: Hub, now: float) -> list[Com
             return commands + _stored(repeat, client, message.journal, now)
         case Stored(client, journal):
             return _stored(repeat, client, journal, now)
+
+
+def give_again(repeat: CurrentRepeat, hub: Hub, now: float) -> list[Command]:
+    """Send restarted clients what they had not begun: as soon as all that they had written down before is known here,
+    so that nothing is made twice."""
+    commands: list[Command] = []
+    for client in repeat.machine.restarted:
+        view = hub.roster.find(client)
+        if view is not None and view.live and view.journal_stored >= view.journal_last:
+            for part in again(repeat, client):
+                hub.send(client, part)
+            commands += repeat.machine.given_again(client, now)
+    return commands
 
 
 def _stored(repeat: CurrentRepeat, client: str, journal: str, now: float) -> list[Command]:

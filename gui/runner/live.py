@@ -59,6 +59,8 @@ class _Client:
     """By second."""
     covered: dict[int, float] = field(default_factory=dict)
     """How much of a second it has reported."""
+    grown: deque[tuple[float, int]] = field(default_factory=deque)
+    """(our time, requests done) of the last ten seconds."""
 
     def part(self, second: int) -> tuple[float, float]:
         """From when to when it takes part in this second; empty (end before begin) if it does not."""
@@ -178,6 +180,9 @@ class Live:
         end = max(begin, sample.t - ours)
         if sample.t > own.mark[0]:
             own.mark = (sample.t, end)
+            own.grown.append((end, sum(server.done + server.failed for server in sample.servers.values())))
+            while len(own.grown) > 1 and own.grown[0][0] < end - RECORDED_WINDOW:
+                own.grown.popleft()
         own.began = begin if first or own.began is None else min(own.began, begin)
         self._file(own, begin, end, {url: part.within for url, part in sample.servers.items() if url in self._own})
 
@@ -346,8 +351,19 @@ class Live:
             last_record=count.last_record,
         )
 
-    def client_row(self, client: str, *, state: str, cpu: float) -> ClientRow:
-        """One client; `state` and `cpu` come from the roster."""
+    def made(self, client: str) -> float | None:
+        """Requests per second that a client has made over the last ten seconds that it told of; None: not known."""
+        grown = self._clients[client].grown
+        if len(grown) < 2 or grown[-1][0] <= grown[0][0] or grown[-1][1] < grown[0][1]:
+            return None
+        return (grown[-1][1] - grown[0][1]) / (grown[-1][0] - grown[0][0])
+
+    def share(self, client: str) -> float | None:
+        """The share of all requests so far that were handed to this client; None before the first."""
+        return self._clients[client].requested / self.requested if self.requested else None
+
+    def client_row(self, client: str, *, state: str, cpu: float, busy: bool = False) -> ClientRow:
+        """One client; `state`, `cpu` and `busy` come from the roster."""
         own = self._clients[client]
         figures = own.latest.servers.values() if own.latest else ()
         newest = None if self._next is None else self._next - 1
@@ -359,6 +375,8 @@ class Live:
             done=sum(server.done for server in figures),
             failed=sum(server.failed for server in figures),
             cpu=cpu,
+            busy=busy,
+            achieved=None if own.ended is not None else self.made(client),
             rate=None if newest is None or newest not in own.covered or own.owes(newest) else own.bytes[newest],
         )
 

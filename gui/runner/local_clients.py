@@ -1,4 +1,5 @@
-"""Client agents on this machine, for ``tally demo`` and ``tally run --local-clients K``: started and ended by pid.
+"""Client agents on this machine, for ``tally demo`` and ``tally run --local-clients K``, and on a lab one server agent
+beside all its servers: started and ended by pid.
 
 They end with the program that started them, also when that is killed (`agent.owner`). Another program can take them
 over while they work: `let_go` there, `adopted` here.
@@ -19,6 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Self
 
+from agent.messages import LabState
 from agent.owner import TEMPORARY, Owner, clear_up_after_others
 from gui.hub import Hub
 from shoveler.service.programs import program_command
@@ -30,6 +32,17 @@ END_SECONDS = 10.0
 LOOK_SECONDS = 0.02
 PREFIX = "tally-clients-"
 """How the names of the directories of agents begin that nobody keeps."""
+
+
+def _beside(lab: LabState) -> list[str]:
+    """The options of an agent beside all servers of a lab, its shovelers and its collector."""
+    words = ["--role", "server"]
+    for server in lab.servers:
+        words += ["--server", server.url]
+    for process in lab.processes:
+        if process.metrics and process.kind in ("shoveler", "collector"):
+            words += ["--daemon", process.metrics]
+    return words
 
 
 class LocalClientsError(Exception):
@@ -89,10 +102,19 @@ class LocalClients:
     `directory` keeps journals and logs (a temporary one, removed at the end, when None): with the same directory,
     agents that died with requests under way report them in the next run, so their names are ``c1``, ``c2`` … each time.
     Without it no name is used twice: an agent of an earlier program that is still there for a moment cannot be mistaken
-    for one of ours, nor keep it from joining. Plans can call them ``c1``, ``c2`` … all the same: it is their label."""
+    for one of ours, nor keep it from joining. Plans can call them ``c1``, ``c2`` … all the same: it is their label.
+    `lab`: one more agent stands beside all its servers."""
 
     def __init__(
-        self, hub: Hub, count: int, *, key: str, directory: Path | None = None, prefix: str = "c", label: str = ""
+        self,
+        hub: Hub,
+        count: int,
+        *,
+        key: str,
+        directory: Path | None = None,
+        prefix: str = "c",
+        label: str = "",
+        lab: LabState | None = None,
     ) -> None:
         self._hub = hub
         self._key = key
@@ -102,6 +124,9 @@ class LocalClients:
         mark = "" if directory is not None else f"-{secrets.token_hex(2)}"
         self._short = {f"{prefix}{number}{mark}": f"{prefix}{number}" for number in range(1, count + 1)}
         self.names = list(self._short)
+        """The clients."""
+        self._beside = {f"lab{mark}": _beside(lab)} if lab is not None and lab.servers else {}
+        """The options of the agent beside the servers of a lab, by its name."""
         self._agents: dict[str, _Agent] = {}
         self._logs: dict[str, IO[bytes]] = {}
         self._adopted = False
@@ -126,7 +151,7 @@ class LocalClients:
         else:
             self._make_directory()
         try:
-            for name in self.names:
+            for name in (*self.names, *self._beside):
                 if name not in self._agents or not self._agents[name].running:
                     await self.start(name)
             if not self._adopted:  # those that were taken over come when they try again
@@ -170,6 +195,11 @@ class LocalClients:
     def _be_owner(self, pid: int) -> None:
         Owner.of(pid).write(self._directory / "owner")
 
+    @property
+    def server_agent(self) -> str:
+        """The name of the agent beside a lab's servers; empty without one."""
+        return next(iter(self._beside), "")
+
     def pids(self) -> dict[str, int]:
         """The running agents."""
         return {name: agent.pid for name, agent in self._agents.items() if agent.running}
@@ -179,14 +209,14 @@ class LocalClients:
         arguments = [
             *program_command("tally-agent"),
             *("--hub", self._hub.local_address),
-            *("--role", "client"),
+            *(self._beside.get(name) or ("--role", "client")),
             *("--name", name),
             *("--key-file", str(self._directory / "key")),
             *("--state", str(self._directory / name)),
             *("--owner", str(self._directory / "owner")),
             *(("--pin", self._hub.pin) if self._hub.pin else ("--insecure",)),
             *(("--label", self._label) if self._label else ()),
-            *(("--label", self._short[name]) if self._short[name] != name else ()),
+            *(("--label", self._short[name]) if self._short.get(name, name) != name else ()),
         ]
         if name not in self._logs:
             self._logs[name] = (self._directory / f"{name}.log").open("ab")
@@ -219,7 +249,7 @@ class LocalClients:
         return f"{name} was killed, and started again after {lasts:g} s."
 
     async def _all_up(self) -> None:
-        waiting = set(self.names)
+        waiting = {*self.names, *self._beside}
         try:
             async with asyncio.timeout(START_SECONDS):
                 while waiting:

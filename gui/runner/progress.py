@@ -36,10 +36,11 @@ class Problem:
 
 @dataclass(frozen=True, slots=True)
 class Marker:
-    """An event on the time axis: a fault, an agent lost or back, the start of a round."""
+    """An event on the time axis: a fault, an agent lost or back, the start of a round, a server that does not answer
+    (*hold*, *held*), a client at its limit (*busy*, *limited*)."""
 
     t: float
-    kind: Literal["fault", "agent", "round", "phase"]
+    kind: Literal["fault", "agent", "round", "phase", "hold", "held", "busy", "limited"]
     text: str
 
 
@@ -81,7 +82,13 @@ class ClientRow:
     done: int = 0
     failed: int = 0
     cpu: float = 0.0
+    busy: bool = False
+    """It may be what limits the test: it uses nearly all it can."""
     rate: float | None = None
+    offered: float | None = None
+    """Requests per second: its share of what the test offers. None: no limit, or nothing was handed out."""
+    achieved: float | None = None
+    """Requests per second that it has made over the last ten seconds; None: not measured."""
 
 
 @dataclass(frozen=True, slots=True)

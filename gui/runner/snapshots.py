@@ -85,6 +85,14 @@ class Board:
         self.markers.append(marker)
         self.unsaved.append(marker)
 
+    def offered_to(self, client: str) -> float | None:
+        """Requests per second that the repeat under way offers to a client: its share of them; None: no limit, or
+        nothing was handed out."""
+        repeat = self.current
+        if repeat is None or (offered := _offered(repeat)) is None or (share := repeat.live.share(client)) is None:
+            return None
+        return offered * share
+
     def show(self, phase: Phase, message: str) -> None:
         """Show the phase of the run and what it waits for."""
         if (phase, message) != (self.phase, self.message):
@@ -146,10 +154,18 @@ class Board:
             round=machine.span[1],
             rounds=machine.rounds,
             total=total,
-            offered_rate=offered_rate(total, test.per_round * len(repeat.resolved.servers), test.wait),
+            offered_rate=_offered(repeat),
             servers=repeat.live.server_rows(now, _silences(repeat, now)),
             clients=tuple(
-                repeat.live.client_row(client, state=view.state if view else "missing", cpu=view.cpu if view else 0.0)
+                replace(
+                    repeat.live.client_row(
+                        client,
+                        state=view.state if view else "missing",
+                        cpu=view.cpu if view else 0.0,
+                        busy=view is not None and view.busy,
+                    ),
+                    offered=self.offered_to(client),
+                )
                 for client, view in views.items()
             ),
             samples=(*self.past, *repeat.live.samples)[-RING_SECONDS:],
@@ -180,6 +196,12 @@ class Board:
             achieved_rate=done / elapsed if elapsed > 0 else None,
             eta=left,
         )
+
+
+def _offered(repeat: CurrentRepeat) -> float | None:
+    """Requests per second that a repeat offers to all clients."""
+    test, servers = repeat.resolved.test, len(repeat.resolved.servers)
+    return offered_rate(servers * test.files_per_server, test.per_round * servers, test.wait)
 
 
 def _silences(repeat: CurrentRepeat, now: float) -> dict[str, float]:

@@ -352,10 +352,12 @@ class Readout(QWidget):
         theme().follow(self._restyle)
 
     def set_icon(self, symbol: str, colour: str, words: str = "text2") -> None:
-        """An icon before the caption in this colour of the theme; `words` is the colour of caption and figure."""
-        self._icon = (symbol, colour)
-        self._words = words
-        self._restyle()
+        """An icon before the caption in this colour of the theme (none: empty); `words` is the colour of caption and
+        figure."""
+        if (self._icon, self._words) != ((symbol, colour), words):
+            self._icon = (symbol, colour)
+            self._words = words
+            self._restyle()
 
     _words = "text2"
 
@@ -367,6 +369,10 @@ class Readout(QWidget):
             give_sheet(self.caption, f"color: {theme().hex(self._words)};")
             figure = "text3" if self._words == "mute" else "text"
             give_sheet(self.figure, f"color: {theme().hex(figure)};")
+        else:
+            self._picture.hide()
+            give_sheet(self.caption, "")
+            give_sheet(self.figure, "")
 
     def set(self, figure: str, remark: str = "") -> None:
         if self.figure.text() != figure:

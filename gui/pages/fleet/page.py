@@ -27,6 +27,7 @@ from gui.models import figures
 from gui.models.besides import daemons_word, throughput_words
 from gui.models.fleet import AGENT_STATES, FleetServer, count_words, ping_words, shared_words, state_word
 from gui.models.rows import Column
+from gui.runner.progress import ClientRow
 from gui.widgets.parts import Button, Elided, Page, Splitter, button, label, line, plain_tip
 from gui.widgets.question import ask
 from gui.widgets.table import Empty, Table
@@ -219,6 +220,31 @@ SERVER_COLUMNS: list[Column[FleetServer]] = [
 ]
 
 
+def client_columns(working: Callable[[str], ClientRow | None]) -> list[Column[AgentView]]:
+    """The columns of clients; `working` is what a client (its public id) does in the run under way."""
+
+    def offered(agent: AgentView) -> float | None:
+        row = working(agent.id)
+        return None if row is None else row.offered
+
+    def made(agent: AgentView) -> float | None:
+        row = working(agent.id)
+        return None if row is None else row.achieved
+
+    rates: list[Column[AgentView]] = [
+        Column(
+            "offered", "Offered/s", offered, lambda r: figures.rate(offered(r)), "right", 88,
+            tip="Requests per second: its share of what the run offers", fold=3,
+        ),
+        Column(
+            "made", "Made/s", made, lambda r: figures.rate(made(r)), "right", 80,
+            tip="Requests per second that it makes, over ten seconds", fold=3,
+        ),
+    ]  # fmt: skip
+    place = next(number for number, column in enumerate(CLIENT_COLUMNS) if column.key == "requests") + 1
+    return [*CLIENT_COLUMNS[:place], *rates, *CLIENT_COLUMNS[place:]]
+
+
 class FleetPage(Page):
     """The page. Signals carry the public ids of the selected agents; `disconnect_wanted` also for how many seconds
     (None: until it is allowed again), `agent_wanted` the server that it was opened from (empty: none)."""
@@ -248,7 +274,9 @@ class FleetPage(Page):
             self.add_action(widget)
         self._add_agent, self._try_here = add_agent, try_here
 
-        self.clients = Table("fleet-clients", "Clients", CLIENT_COLUMNS, key=lambda r: r.id, hint="state:missing")
+        self._working: dict[str, ClientRow] = {}
+        columns = client_columns(lambda agent: self._working.get(agent))
+        self.clients = Table("fleet-clients", "Clients", columns, key=lambda r: r.id, hint="state:missing")
         self.servers = Table("fleet-servers", "Servers", SERVER_COLUMNS, key=lambda r: r.url, hint="config:xfr")
         self.add_servers_button = button("Add servers…", "plus", self.add_servers_wanted.emit, tip="Ctrl+Shift+I")
         self.servers.bar.addWidget(self.add_servers_button)
@@ -308,6 +336,10 @@ class FleetPage(Page):
             "primary" if rows else ""
         )  # while the table is empty, the page's only filled button is there
         self._show_buttons()
+
+    def set_working(self, clients: Sequence[ClientRow]) -> None:
+        """Set what the clients do in the run under way; it is painted with the next `set_clients`."""
+        self._working = {client.public_id: client for client in clients}
 
     def set_servers(self, servers: Sequence[FleetServer]) -> None:
         """Show all known servers."""
@@ -500,10 +532,10 @@ class ServerDetail(QWidget):
 def _reported(report: ServerReport | None) -> list[tuple[str, str]]:
     """What only the agent beside the server sees."""
     if report is None:
-        return [(name, figures.UNKNOWN) for name in ("It says", "MTU, kernel drops", "Beside it")]
+        return [(name, figures.UNKNOWN) for name in ("Server says", "MTU, kernel drops", "Beside it")]
     drops = sum(socket.drops for socket in report.sockets)
     return [
-        ("It says", throughput_words(report.throughput)),
+        ("Server says", throughput_words(report.throughput)),
         ("MTU, kernel drops", f"{figures.count(report.mtu or None)}, {figures.count(drops)}"),
         ("Beside it", daemons_word(report) or figures.UNKNOWN),
     ]

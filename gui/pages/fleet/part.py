@@ -13,6 +13,7 @@ from gui.pages.fleet.presenter import FleetPresenter
 from gui.pages.fleet.servers import ServersPresenter
 from gui.pages.part import Part as Base
 from gui.pages.part import WindowDesk
+from gui.runner.progress import RunProgress
 from gui.runner.workspace import Workspace
 from gui.widgets.add_agent import AddAgentSheet
 from gui.widgets.add_servers import AddServersSheet
@@ -54,6 +55,9 @@ class Part(Base):
 
     def look(self) -> None:
         self.presenter.look()
+
+    def progressed(self, progress: RunProgress) -> None:
+        self.page.set_working(progress.clients if progress.outcome == "running" else ())
 
     def visit(self, **place: object) -> None:
         """`invite`, `servers`: open the sheet that creates an invitation, or the one that adds servers; `server`: the

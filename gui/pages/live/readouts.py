@@ -5,8 +5,9 @@ from __future__ import annotations
 from PySide6.QtWidgets import QHBoxLayout, QProgressBar, QVBoxLayout, QWidget
 
 from gui.models import figures
+from gui.models.generators import clients_words
 from gui.runner.progress import RunProgress
-from gui.widgets.parts import Elided, Readout, ReadoutBar, label, line
+from gui.widgets.parts import Elided, Readout, ReadoutBar, label, line, plain_tip
 from gui.widgets.steps import StepStrip
 
 
@@ -87,6 +88,9 @@ class Readouts(QWidget):
         self.faults.set(" · ".join(figures.count(value) for value in faults) if p.asked else figures.UNKNOWN)
         offered = figures.rate(p.offered_rate)
         self.rate.set(figures.rate(p.achieved_rate), "" if p.offered_rate is None else f"/ {offered} per s")
+        self.rate.setToolTip(plain_tip(clients_words(p.clients)))
+        limited = any(client.busy for client in p.clients) and p.phase == "round"
+        self.rate.set_icon(*(("warn", "warn") if limited else ("", "")))
         several = sum(len(step.repeats) for step in p.steps) > 1
         self.steps.setVisible(several)
         if several:

@@ -67,6 +67,8 @@ class Told:
                 commands = repeat.missing(words[0], now)
             case "back":
                 commands = repeat.back(words[0], now, has_job=words[1:] == ["with", "job"])
+            case "again":
+                commands = repeat.given_again(words[0], now)
             case "unread":
                 repeat.reports_wait(words[0], now)
                 commands = []
@@ -210,12 +212,48 @@ def test_a_client_that_is_back_within_its_round_is_awaited_again() -> None:
     assert told.repeat.state is State.PAUSE
 
 
-def test_a_restarted_client_takes_no_part_any_more() -> None:
+RESTARTED = (
+    "warning: c2 was restarted and lost its workers: what it had begun is interrupted, with the rest it goes on."
+)
+
+
+def test_a_restarted_client_starts_new_workers_and_goes_on() -> None:
     told = Told("c1", "c2")
     through(told, "begin", "ready c1", "ready c2", "handed c1 c2", "missing c2", "done c1 1")
-    (note,) = told("back c2")
-    assert note.startswith("error: c2 no longer takes part in this repeat: it was restarted")
-    assert told("wait 1") == ["part 2 to c1"]
+    assert told("back c2") == [RESTARTED, "start c2"]
+    assert told.repeat.restarted == ()
+    assert told("ready c2") == []
+    assert told.repeat.restarted == ("c2",)
+    assert told("wait 1") == ["part 2 to c1 c2"]
+    assert through(told, "handed c1 c2", "again c2") == []
+    assert told.repeat.restarted == ()
+    assert through(told, "done c1", "done c2 2") == []
+    assert told.repeat.awaited == ("c2",), "what it had left of the first part"
+    assert told("done c2") == ["end c1 c2"]
+
+
+def test_the_end_waits_for_what_a_restarted_client_is_given_again() -> None:
+    told = Told("c1", "c2", rounds=1)
+    through(told, "begin", "ready c1", "ready c2", "handed c1 c2", "missing c2", "back c2")
+    assert through(told, "done c1", "wait 5", "ready c2") == []
+    assert told("again c2") == ["end c1 c2"], "clients finish what they have"
+
+
+def test_the_end_does_not_wait_for_a_restarted_client_for_ever() -> None:
+    told = Told("c1", "c2", rounds=1)
+    through(told, "begin", "ready c1", "ready c2", "handed c1 c2", "missing c2", "back c2", "done c1")
+    assert told("wait 59") == []
+    assert told("wait 2")[-1].startswith("end c1")
+
+
+def test_a_client_that_is_restarted_twice() -> None:
+    told = Told("c1", "c2")
+    through(told, "begin", "ready c1", "ready c2", "handed c1 c2", "missing c2", "back c2", "missing c2")
+    assert told("back c2") == [RESTARTED, "start c2"], "also before its new workers were ready"
+    through(told, "missing c2", "back c2 with job")
+    assert told.repeat.awaited == ("c1",)
+    assert through(told, "ready c2", "again c2", "done c1", "done c2") == []
+    assert told("wait 1") == ["part 2 to c1 c2"]
 
 
 def test_who_came_back_before_it_was_ready_is_told_again() -> None:

@@ -268,11 +268,17 @@ def test_what_the_records_say_over_ten_seconds() -> None:
 def test_client_rows() -> None:
     one = live()
     one.handed("i1", 7, 99.0)
-    one.sample("i1", Agent(99).sample(400), 100.1, 0)
+    agent = Agent(99)
+    one.sample("i1", agent.sample(400), 100.1, 0)
     row = one.client_row("i1", state="up", cpu=50)
     assert (row.name, row.public_id, row.requested, row.done, row.failed, row.cpu) == ("c1", "i1", 7, 4, 2, 50)
     assert one.client_row("i2", state="missing", cpu=0).done == 0
     assert one.clients == ("i1", "i2")
+    assert one.share("i1") == 1
+    assert one.made("i1") is None, "one sample is no rate"
+    one.sample("i1", agent.sample(1000), 101.1, 0)
+    assert one.made("i1") == pytest.approx(10)
+    assert one.client_row("i1", state="up", cpu=95, busy=True).achieved == pytest.approx(10)
     one.reported("i1", 5)
     one.reported("nobody", 5)
     assert one.unreported("i1") == 2

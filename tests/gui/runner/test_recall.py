@@ -133,7 +133,7 @@ async def test_a_round_that_did_not_arrive_is_sent_again(stage: Any, restarts: R
     assert restarts.figures().matched == 12
 
 
-async def test_a_client_that_was_restarted_too_takes_no_further_part(stage: Any, restarts: Restarts) -> None:
+async def test_a_client_that_was_restarted_too_goes_on_with_new_workers(stage: Any, restarts: Restarts) -> None:
     await restarts.start()
     one, two = await stage.join("c1", "c2", hold=lambda _request: True)
     restarts.begin()
@@ -141,11 +141,12 @@ async def test_a_client_that_was_restarted_too_takes_no_further_part(stage: Any,
     had = len(one.held)
     await restarts.end()
     one.forget()
-    two.hold = lambda _request: False
+    one.hold = two.hold = lambda _request: False
     await two.release()
     await restarts.start()
     await stage.join("c1", "c2")
     await restarts.over()
+    assert len(one.orders) >= 2, "told to start new ones; a repetition is the same order"
     row = restarts.figures()
     assert (row.total, row.client_failed, row.matched) == (12, had, 12 - had)
     assert one.held == []

@@ -237,7 +237,8 @@ async def test_a_cut_loses_nothing(stage: Any) -> None:
     assert len(set(asked)) == len(asked) == 12
 
 
-async def test_a_restarted_agent_is_interrupted_and_its_work_given_to_nobody(stage: Any) -> None:
+async def test_a_restarted_agent_goes_on_with_what_it_had_not_begun(stage: Any) -> None:
+    """What it had begun is interrupted, and given to nobody; the rest is given to it again."""
     async with stage.open():
         c1, c2 = await stage.join("c1", "c2", hold=lambda request: True)
         running = stage.start()
@@ -245,15 +246,22 @@ async def test_a_restarted_agent_is_interrupted_and_its_work_given_to_nobody(sta
         interrupted = {(request.tag, request.path) for _, request in c1.held}
         await stage.cut("c1")
         c1.forget()
+        c1.hold = lambda request: False
+        before = len(c1.requested)
         await stage.join("c1")
         await stage.until(lambda: "lost its workers" in " ".join(problem.text for problem in stage.now.problems))
+        await stage.until(lambda: len(c1.orders) == 2)
         c2.hold = lambda request: False
         await c2.release()
         result = await running
     assert result.outcome == "inconclusive"
     (row,) = result.tests
-    assert (row.client_failed, row.total, row.matched) == (4, 12, 8)
-    assert interrupted & {(r.tag, r.path) for r in c2.requested} == set()
+    assert (row.client_failed, row.unreported, row.total) == (len(interrupted), 0, 12)
+    assert row.matched == 12 - len(interrupted)
+    assert interrupted & {(r.tag, r.path) for r in (*c2.requested, *c1.requested[before:])} == set()
+    asked = [(r.tag, r.path) for agent in stage.agents.values() for r in agent.requested]
+    assert len(set(asked)) == len(asked) == 12, "nothing is asked twice"
+    assert len(c1.requested) > before, "it takes part in the rounds after it"
 
 
 async def test_what_a_restarted_agent_had_not_begun_is_not_waited_for(stage: Any) -> None:

@@ -9,10 +9,11 @@ import pytest
 from PySide6.QtCore import Qt
 from PySide6.QtGui import QGuiApplication
 
-from agent.messages import Finding
+from agent.messages import Daemon, Finding, ServerReport, Throughput, UdpSocket
 from gui.hub.roster import AgentView, Pinged
 from gui.models.fleet import FleetServer, SenderFigures
 from gui.pages.fleet.page import CLIENT_COLUMNS, FleetPage
+from gui.runner.progress import ClientRow
 
 
 def client(name: str, state: str = "up", **changes) -> AgentView:
@@ -172,3 +173,33 @@ def test_enter_on_a_client_and_the_button_of_a_server_open_the_agent(page, qtbot
     qtbot.waitUntil(lambda: not page.detail.more.visibleRegion().isEmpty())
     qtbot.mouseClick(page.detail.more, Qt.MouseButton.LeftButton)
     assert opened == [("id-c1", ""), ("id-s1", "root://s1")]
+
+
+def test_what_clients_make_of_what_is_offered_is_beside_their_requests(page) -> None:
+    page.set_working([ClientRow("c1", "id-c1", "up", offered=100.0, achieved=40.0)])
+    page.set_clients([client("c1"), client("c2")])
+    columns = {column.key: column for column in page.clients.model.rows.columns}
+    rows = list(page.clients.model.rows.all)
+    assert [columns["offered"].shows(row) for row in rows] == ["100", "–"]
+    assert [columns["made"].shows(row) for row in rows] == ["40.0", "–"]
+    page.set_working(())
+    assert columns["made"].shows(rows[0]) == "–"
+
+
+def test_what_an_agent_sees_of_its_server_is_among_the_facts(page, texts) -> None:
+    report = ServerReport(
+        t=1.0, server="root://s1", answering=True, mtu=1500,
+        throughput=Throughput(sent=3 * 2**20, received=1024, seconds=10.0, connections=7),
+        sockets=[UdpSocket("127.0.0.1:9930", drops=12)],
+        daemons=[Daemon("h:1", "shoveler", True), Daemon("h:2", "collector", False, "no disk")],
+    )  # fmt: skip
+    findings = tuple(Finding("warning", f"finding {number}") for number in range(20))
+    page.set_servers([FleetServer("s1", "root://s1", "up", report=report, findings=findings)])
+    page.servers.select_key("root://s1")
+    facts = dict(zip(*[iter([label.text() for pair in page.detail._facts for label in pair])] * 2, strict=True))
+    assert facts["Server says"] == "3.0 MiB/s sent, 1.0 KiB/s received, 7 connections, over 10 s"
+    assert facts["MTU, kernel drops"] == "1,500, 12"
+    assert facts["Beside it"] == "shoveler ok, collector not well"
+    assert page.detail.verdict.text().splitlines()[-1] == "and 14 more, see its checks"
+    column = next(column for column in page.servers.model.rows.columns if column.key == "sends")
+    assert column.shows(next(iter(page.servers.model.rows.all))) == "3.0 MiB/s"
