@@ -46,6 +46,8 @@ STALE = 20.0
 """A collector that was silent for this many seconds at the shovelers' last status may be further than it reported."""
 LEAST_GAPS = 5
 """A collector that reports fewer gaps of a process than this reports all of them."""
+PADDING = "excess"
+"""The collector's reason for bytes behind a datagram's end, of which it needs none: servers pad (dCache)."""
 _LOOPBACK = ("localhost", "::1")
 
 
@@ -293,11 +295,13 @@ class Evidence:
                     old = known.get(sender, CollectorSender())
                     incomplete = _more(old.incomplete, counts.incomplete)
                     rejected = _more(old.rejected, counts.rejected)
+                    rejected.pop(PADDING, None)
+                    unused = max(0, counts.seen - counts.decoded - old.seen + old.decoded)
                     # What the first message reports may be older than the run.
                     fresh = before is not None or status.started >= self._since
                     if fresh and (incomplete or rejected):
                         span = Span(before if before is not None else status.started, status.t)
-                        found.append(Trouble(sender, span, incomplete, rejected))
+                        found.append(Trouble(sender, span, incomplete, rejected, unused))
                     known[sender] = counts
                 before = status.t
         return tuple(found)
@@ -308,12 +312,12 @@ class Evidence:
             Loss(
                 "rejected",
                 trouble.span,
-                sum(trouble.rejected.values()),
+                min(trouble.unused, sum(trouble.rejected.values())),
                 trouble.sender,
                 ", ".join(sorted(trouble.rejected)),
             )
             for trouble in self._troubles
-            if trouble.rejected
+            if trouble.rejected and trouble.unused
         )
 
     def _figures(self, process: Process | None) -> Figures:

@@ -159,6 +159,9 @@ class Trouble:
     span: Span
     incomplete: Mapping[str, int] = field(default_factory=dict)
     rejected: Mapping[str, int] = field(default_factory=dict)
+    """What was wrong with datagrams; of many of them the rest was used all the same."""
+    unused: int = 0
+    """Datagrams of which nothing was used."""
 
 
 @dataclass(frozen=True, slots=True)

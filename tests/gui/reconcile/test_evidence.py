@@ -245,11 +245,30 @@ def test_troubles_of_a_sender_are_what_was_added_between_two_messages() -> None:
 def test_rejected_datagrams_are_losses_of_their_sender() -> None:
     found = evidence(
         shoveler(0), shoveler(9), collector(-1, processes=[process()]),
-        collector(9, senders={S1: CollectorSender(rejected={"length": 2})}),
+        collector(9, senders={S1: CollectorSender(seen=9, decoded=7, rejected={"length": 2})}),
     )  # fmt: skip
     path = found.known(found.processes[0]).path
     assert path is not None
     assert path.losses == (Loss("rejected", Span(T - 1, T + 9), 2, S1, "length"),)
+
+
+def test_what_was_wrong_with_datagrams_that_were_used_has_taken_none() -> None:
+    def told(decoded: int, **rejected: int) -> Any:
+        senders = {S1: CollectorSender(seen=9, decoded=decoded, rejected=rejected)}
+        return evidence(shoveler(0), shoveler(9), collector(-1, processes=[process()]), collector(9, senders=senders))
+
+    def losses(found: Any) -> list[tuple[int | None, str]]:
+        path = found.known(found.processes[0]).path
+        assert path is not None
+        return [(loss.count, loss.words) for loss in path.losses]
+
+    padded = told(9, excess=5)
+    assert losses(padded) == []
+    assert padded.known(None).troubles == ()
+    cut = told(9, truncated=2)
+    assert losses(cut) == []
+    assert [trouble.rejected for trouble in cut.known(None).troubles] == [{"truncated": 2}], "records of it are lost"
+    assert losses(told(8, truncated=2, length=1)) == [(1, "length, truncated")]
 
 
 def test_figures_begin_with_the_run() -> None:
