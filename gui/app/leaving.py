@@ -20,6 +20,7 @@ from PySide6.QtWidgets import QMessageBox
 
 from gui.app.background import Background
 from gui.app.home import Home
+from gui.models.plain import straight
 from gui.runner.progress import RunProgress
 from gui.runner.successor import SuccessorError
 from gui.runner.workspace import Workspace
@@ -73,8 +74,8 @@ class Leaving:
         box = self._box = QMessageBox(self._frame)
         box.setWindowTitle("A run is under way")
         box.setTextFormat(Qt.TextFormat.PlainText)
-        box.setText(_sentence(workspace))
-        box.setInformativeText(_choices(what, workspace, file))
+        box.setText(straight(_sentence(workspace)))
+        box.setInformativeText(straight(_choices(what, workspace, file)))
         stop = box.addButton(f"Stop and {what}", QMessageBox.ButtonRole.DestructiveRole)
         go_on = box.addButton("Go on without the window", QMessageBox.ButtonRole.AcceptRole)
         cancel = box.addButton("Cancel", QMessageBox.ButtonRole.RejectRole)

@@ -8,6 +8,7 @@ from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QMessageBox, QWidget
 
 from gui.app.running import FaultsAnswer
+from gui.models.plain import straight
 
 
 async def ask_about_faults(parent: QWidget, what: str, can_end: bool) -> FaultsAnswer:
@@ -15,7 +16,7 @@ async def ask_about_faults(parent: QWidget, what: str, can_end: bool) -> FaultsA
     box = QMessageBox(parent.window())
     box.setWindowTitle("A fault is still on")
     box.setTextFormat(Qt.TextFormat.PlainText)
-    box.setText(what)
+    box.setText(straight(what))
     box.setInformativeText(
         "What it loses would count in this run. The run would say so, and no comparison would call it better or worse "
         "without that word."

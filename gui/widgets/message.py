@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from PySide6.QtGui import QPainter, QPaintEvent
 from PySide6.QtWidgets import QHBoxLayout, QLabel, QWidget
 
+from gui.models.plain import straight
 from gui.widgets.icons import pixmap
 from gui.widgets.parts import Button, Elided, button
 from gui.widgets.theme import theme
@@ -55,7 +56,7 @@ class MessageBar(QWidget):
     def _show(self, symbol: str, colour: str, text: str, actions: Sequence[Action]) -> None:
         self._state = (symbol, colour)
         self.text.setText(text)
-        self.setAccessibleName(text)
+        self.setAccessibleName(straight(text))
         for widget in self.buttons:
             self._row.removeWidget(widget)
             widget.hide()

@@ -7,14 +7,16 @@ from collections.abc import Callable
 from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QMessageBox, QWidget
 
+from gui.models.plain import straight
+
 
 def ask(parent: QWidget, question: str, after: str, yes: str, call: Callable[[], object]) -> QMessageBox:
     """A question that names the thing; `call` is what the button `yes` does."""
     box = QMessageBox(parent.window())
     box.setWindowTitle("Tally")
     box.setTextFormat(Qt.TextFormat.PlainText)
-    box.setText(question)
-    box.setInformativeText(after)
+    box.setText(straight(question))
+    box.setInformativeText(straight(after))
     sure = box.addButton(yes, QMessageBox.ButtonRole.DestructiveRole)
     keep = box.addButton("Cancel", QMessageBox.ButtonRole.RejectRole)
     box.setDefaultButton(keep)

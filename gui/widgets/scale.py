@@ -8,6 +8,7 @@ from PySide6.QtCore import QRect, QRectF, Qt
 from PySide6.QtGui import QBrush, QColor, QFont, QFontMetrics, QLinearGradient, QPainter, QPaintEvent, QPen
 from PySide6.QtWidgets import QSizePolicy, QWidget
 
+from gui.models.plain import straight
 from gui.widgets.theme import SMALL_PX, sized_font, theme
 
 PADDING, ROW, FACTS = 16, 20, 4
@@ -100,7 +101,9 @@ class ScalePane(QWidget):
             painter.setPen(look.colour("text2"))
             painter.drawText(line, int(Qt.AlignmentFlag.AlignVCenter), name)
             painter.setPen(look.colour("text"))
-            words = QFontMetrics(painter.font()).elidedText(value, Qt.TextElideMode.ElideMiddle, line.width() - 72)
+            words = QFontMetrics(painter.font()).elidedText(
+                straight(value), Qt.TextElideMode.ElideMiddle, line.width() - 72
+            )
             painter.drawText(line, right, words)
             top += ROW
 

@@ -63,7 +63,7 @@ from gui.models.rows import Column, Rows
 from gui.models.table import ROW_ROLE, TableModel
 from gui.widgets.filterbox import FilterBox, SavedFilters
 from gui.widgets.icons import icon, pixmap
-from gui.widgets.parts import Elided, button, paint_ring, plain_tip, short_caption
+from gui.widgets.parts import Elided, button, label, paint_ring, plain_tip, short_caption
 from gui.widgets.theme import fixed_font, metrics, sized_font, theme
 
 R = TypeVar("R")
@@ -417,12 +417,8 @@ class Table(QWidget):
         self._kept: set[int] = set()
         """Columns that the user has chosen: they stay even when there is little room."""
 
-        self.title = QLabel(title)
-        self.title.setTextFormat(Qt.TextFormat.PlainText)
-        self.title.setProperty("kind", "section")
-        self.counts = QLabel()
-        self.counts.setTextFormat(Qt.TextFormat.PlainText)
-        self.counts.setProperty("kind", "secondary")
+        self.title = label(title, "section")
+        self.counts = label("", "secondary")
         self.filter_box = FilterBox(self.model.rows)
         self.filter_box.setPlaceholderText(f"Filter, e.g. {hint}" if hint else "Filter")
         self.filter_box.setAccessibleName(f"Filter {title}")
@@ -873,15 +869,11 @@ def empty_widget(empty: Empty) -> QWidget:
     picture.setAlignment(Qt.AlignmentFlag.AlignCenter)
     column.addWidget(picture)
     panel.spare.append(picture)
-    title = QLabel(empty.title)
-    title.setTextFormat(Qt.TextFormat.PlainText)
-    title.setProperty("kind", "section")
+    title = label(empty.title, "section")
     title.setAlignment(Qt.AlignmentFlag.AlignCenter)
     column.addWidget(title)
     if empty.reason:
-        reason = QLabel(empty.reason)
-        reason.setTextFormat(Qt.TextFormat.PlainText)
-        reason.setProperty("kind", "secondary")
+        reason = label(empty.reason, "secondary")
         reason.setAlignment(Qt.AlignmentFlag.AlignCenter)
         column.addWidget(reason)
         panel.spare.append(reason)

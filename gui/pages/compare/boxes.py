@@ -9,6 +9,7 @@ from PySide6.QtGui import QColor, QFont, QFontMetrics, QPainter, QPaintEvent, QP
 from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QPushButton, QSizePolicy, QVBoxLayout, QWidget
 
 from gui.models import figures
+from gui.models.plain import straight
 from gui.models.runs import RunView
 from gui.models.states import outcome_state
 from gui.pages.compare.charts import colour_a, colour_b
@@ -54,7 +55,7 @@ class RunBox(QPushButton):
         self._view = view
         what = "The run that is compared with" if self._side == "a" else "The run that is compared"
         words = " ".join(text for text, _, _, _ in self._parts())
-        self.setAccessibleName(f"{what}: {words}")
+        self.setAccessibleName(straight(f"{what}: {words}"))
         name = f"\n{view.run.name}" if view is not None else ""
         self.setToolTip(plain_tip(f"{what}{name}\nClick to choose another one"))
         self.updateGeometry()
@@ -216,7 +217,7 @@ class Sentence(Elided):
         """Show these three."""
         self._parts = (head, text, end)
         self.setText(" ".join(part for part in self._parts if part))
-        self.setAccessibleName(self.text())
+        self.setAccessibleName(straight(self.text()))
 
     def paintEvent(self, event: QPaintEvent) -> None:  # noqa: ARG002
         painter = QPainter(self)
@@ -228,7 +229,7 @@ class Sentence(Elided):
             font = sized_font(13, QFont.Weight.DemiBold if bold else QFont.Weight.Normal)
             painter.setFont(font)
             metrics = QFontMetrics(font)
-            shown = metrics.elidedText(" ".join(part.split()), Qt.TextElideMode.ElideRight, rect.width() - x)
+            shown = metrics.elidedText(" ".join(straight(part).split()), Qt.TextElideMode.ElideRight, rect.width() - x)
             painter.drawText(
                 rect.adjusted(x, 0, 0, 0), int(Qt.AlignmentFlag.AlignVCenter | Qt.TextFlag.TextSingleLine), shown
             )

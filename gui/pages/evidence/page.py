@@ -13,6 +13,7 @@ from PySide6.QtWidgets import QFrame, QGridLayout, QHBoxLayout, QScrollArea, QSt
 
 from gui.models import figures
 from gui.models.course import Advice, Command, CourseView, Fact
+from gui.models.plain import straight
 from gui.models.rows import Column
 from gui.pages.evidence.side import Strips, WhenPlot
 from gui.pages.evidence.stages import StageList
@@ -293,7 +294,7 @@ class FactLine(QWidget):
                 value.setText(fact.value)
                 value.setFont(fixed_font(12) if fact.fixed else self.font())
                 give_sheet(value, "font-weight: 600;" if fact.bold else "")
-                value.setAccessibleName(f"{fact.name}: {fact.value}")
+                value.setAccessibleName(straight(f"{fact.name}: {fact.value}"))
         for holder, _, _ in self._pairs:
             inside = holder.layout()
             if inside is not None:

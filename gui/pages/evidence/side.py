@@ -9,6 +9,7 @@ from PySide6.QtGui import QFontMetrics, QPainter, QPaintEvent, QPen, QPolygonF
 from PySide6.QtWidgets import QSizePolicy, QWidget
 
 from gui.models.course import Axis, Span, StripRow, elapsed
+from gui.models.plain import straight
 from gui.widgets.theme import fixed_font, sized_font, theme
 
 ROW = 28
@@ -41,7 +42,7 @@ class Strips(QWidget):
         self.setFixedHeight(max(1, 24 + ROW * len(self.rows)) if self.rows else 0)
         told = [f"{row.server}: {', '.join(f'{n}' + ('' if came else ' lost') for n, came in row.numbers)}"
                 for row in self.rows]  # fmt: skip
-        self.setAccessibleName("; ".join(told))
+        self.setAccessibleName(straight("; ".join(told)))
         self.update()
 
     def paintEvent(self, event: QPaintEvent) -> None:  # noqa: ARG002
@@ -67,7 +68,7 @@ class Strips(QWidget):
             painter.fillRect(QRectF(0, top, width, ROW), look.colour("select"))
         painter.setPen(look.colour("text"))
         painter.setFont(sized_font(13, sized_font(13).Weight.Medium))
-        name = QFontMetrics(painter.font()).elidedText(row.server, Qt.TextElideMode.ElideRight, 76)
+        name = QFontMetrics(painter.font()).elidedText(straight(row.server), Qt.TextElideMode.ElideRight, 76)
         painter.drawText(QRectF(16, top, 80, ROW), LEFT, name)
         painter.setFont(fixed_font(12))
         painter.setPen(look.colour("text2"))
@@ -213,7 +214,9 @@ class WhenPlot(QWidget):
     def _write(self, painter: QPainter, text: str, place: tuple[float, float], top: float, height: float) -> None:
         """A text in its place, cut where it does not fit."""
         low, high = place
-        shown = QFontMetrics(painter.font()).elidedText(text, Qt.TextElideMode.ElideRight, max(0, int(high - low) + 1))
+        shown = QFontMetrics(painter.font()).elidedText(
+            straight(text), Qt.TextElideMode.ElideRight, max(0, int(high - low) + 1)
+        )
         painter.drawText(QRectF(low, top, high - low + 2, height), LEFT, shown)
         self.texts.append((shown, low, low + QFontMetrics(painter.font()).horizontalAdvance(shown)))
 

@@ -9,6 +9,7 @@ from PySide6.QtGui import QPainter, QPaintEvent, QPen
 from PySide6.QtWidgets import QHBoxLayout, QLabel, QVBoxLayout, QWidget
 
 from gui.models.course import STAGES, STATES, StageRow
+from gui.models.plain import straight
 from gui.widgets.dress import give_sheet
 from gui.widgets.icons import pixmap
 from gui.widgets.parts import Elided, breakable, label
@@ -77,7 +78,7 @@ class StageWidget(QWidget):
         self.state.setText(STATES[row.state][1])
         self.time.setText(row.time)
         self.text.setText(breakable(row.text))
-        self.setAccessibleName(f"{row.name}: {STATES[row.state][1]}, {row.time}, {row.text}")
+        self.setAccessibleName(straight(f"{row.name}: {STATES[row.state][1]}, {row.time}, {row.text}"))
         self._restyle()
 
     def _restyle(self) -> None:

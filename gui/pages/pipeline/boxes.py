@@ -10,6 +10,7 @@ from PySide6.QtWidgets import QAbstractButton, QHBoxLayout, QSizePolicy, QWidget
 
 from gui.models.figures import rate
 from gui.models.pipeline import STATES, Link, Pipeline, Stage
+from gui.models.plain import straight
 from gui.widgets.icons import pixmap
 from gui.widgets.parts import plain_tip
 from gui.widgets.theme import metrics, sized_font, theme
@@ -60,7 +61,7 @@ class StageBox(QAbstractButton):
         self.stage = stage
         if stage is not None:
             figures = ", ".join(f"{figure.name} {figure.text}" for figure in stage.figures)
-            self.setAccessibleName(f"{stage.title}: {stage.state}, {stage.reason}")
+            self.setAccessibleName(straight(f"{stage.title}: {stage.state}, {stage.reason}"))
             self.setAccessibleDescription(figures)
             self.setToolTip(plain_tip(f"{stage.reason}\n{stage.remedy}".strip()))
         self.update()
@@ -125,7 +126,7 @@ class StageBox(QAbstractButton):
         reason = self.stage.reason if self.stage is not None else "nothing is open"
         painter.setFont(sized_font(12))
         painter.setPen(theme().colour(colour))
-        shown = metrics(12).elidedText(" ".join(reason.split()), Qt.TextElideMode.ElideRight, right - left)
+        shown = metrics(12).elidedText(" ".join(straight(reason).split()), Qt.TextElideMode.ElideRight, right - left)
         painter.drawText(QRect(left, 39, right - left, 18), LEFT, shown)
 
     def _figures(self, painter: QPainter, stage: Stage) -> None:

@@ -29,6 +29,7 @@ from gui.campaign.plan import Fault
 from gui.models import faults as model
 from gui.models import figures
 from gui.models.faults import LANES, Axis
+from gui.models.plain import straight
 from gui.widgets.icons import pixmap
 from gui.widgets.parts import plain_tip
 from gui.widgets.shortcuts import add_key
@@ -393,7 +394,9 @@ class FaultLanes(QWidget):
         if not inside:
             text = QRectF(box.right() + 6, box.top(), self._room_after(number, box), box.height())
         painter.setPen(ink if inside else look.colour("text2"))
-        painter.drawText(text, int(VCENTRE), wide.elidedText(words, Qt.TextElideMode.ElideRight, int(text.width())))
+        painter.drawText(
+            text, int(VCENTRE), wide.elidedText(straight(words), Qt.TextElideMode.ElideRight, int(text.width()))
+        )
 
     def _room_after(self, number: int, box: QRectF) -> float:
         """Pixels after a fault until the next one of its lane, or the end."""

@@ -34,6 +34,7 @@ from gui.campaign.preview import Preview, preview_test
 from gui.campaign.selection import SelectionError, choose_clients, choose_servers, name_order
 from gui.models import figures
 from gui.models.faults import Met, find_fault
+from gui.models.plain import straight
 from gui.models.plans import (
     NEW_PLAN,
     FaultPlace,
@@ -617,7 +618,7 @@ class PlansPage(Page):
         words = plan_in_words(self._shown_plan())
         self.run_button.setEnabled(not why)
         self.run_button.setToolTip(plain_tip(why or f"Run {words}"))
-        self.run_button.setAccessibleName(f"Run {self._shown_plan().name}")
+        self.run_button.setAccessibleName(straight(f"Run {self._shown_plan().name}"))
         self.preflight_button.setEnabled(editor.plan is not None)
         self.starts.setText(f"Run starts {words}" if editor.plan is not None else "")
         self.changed.emit()

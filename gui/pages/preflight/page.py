@@ -10,6 +10,7 @@ from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QScrollArea, QStacked
 
 from gui.models import figures
 from gui.models.checklist import STATES, Line, LineState, PlanTotals, counts
+from gui.models.plain import straight
 from gui.pages.preflight.box import RemedyBox
 from gui.runner.checklist import Fix, verdict
 from gui.widgets.crumbs import Crumbs
@@ -356,7 +357,8 @@ class LineRow(QWidget):
         self.fix_button.setText(short_caption(self._fix.text, 24) if self._fix else "")
         self.explain.setAccessibleName(f"Explain {shown.item.title}")
         self.again.setAccessibleName(f"Measure again: {shown.item.title}")
-        self.setAccessibleName(f"{STATES[shown.state][1]}: {shown.item.title}. {shown.figure} {shown.detail}")
+        told = f"{STATES[shown.state][1]}: {shown.item.title}. {shown.figure} {shown.detail}"
+        self.setAccessibleName(straight(told))
         self._restyle()
 
     def set_chosen(self, *, on: bool, busy: bool) -> None:
@@ -485,7 +487,7 @@ class _Side(QWidget):
         self.run_button.set_kind("" if failed else "primary")
         self.run_button.setEnabled(can)
         self.run_button.setToolTip(plain_tip(why or f"Run “{name}”"))
-        self.run_button.setAccessibleName(f"Run {name}")
+        self.run_button.setAccessibleName(straight(f"Run {name}"))
 
     def _restyle(self) -> None:
         for state, (picture, name, count) in self._counts.items():

@@ -32,6 +32,7 @@ from PySide6.QtGui import (
 from PySide6.QtWidgets import QToolTip, QWidget
 
 from gui.models.events import Event, Flag, place_flags
+from gui.models.plain import straight
 from gui.models.timeline import Array, Block, Lane, LaneKey, Miss, Part, Series
 from gui.widgets.icons import pixmap
 from gui.widgets.parts import paint_ring, plain_tip
@@ -308,11 +309,11 @@ class Lanes(QWidget):
         painter.setPen(look.colour("text3"))
         metrics = QFontMetrics(small)
         if two:
-            text = metrics.elidedText(lane.unit, Qt.TextElideMode.ElideRight, GUTTER - 20)
+            text = metrics.elidedText(straight(lane.unit), Qt.TextElideMode.ElideRight, GUTTER - 20)
             painter.drawText(QRectF(16, top + 15, GUTTER - 18, 15), int(Qt.AlignmentFlag.AlignVCenter), text)
         elif lane.unit and not (lane.top_text and lane.series):
             left = 16 + QFontMetrics(sized_font(12, QFont.Weight.DemiBold)).horizontalAdvance(lane.title) + 6
-            text = metrics.elidedText(lane.unit, Qt.TextElideMode.ElideRight, max(0, GUTTER - 6 - left))
+            text = metrics.elidedText(straight(lane.unit), Qt.TextElideMode.ElideRight, max(0, GUTTER - 6 - left))
             painter.drawText(QRectF(left, top, GUTTER - left, 16), int(Qt.AlignmentFlag.AlignVCenter), text)
         if lane.top_text and lane.series:
             cell = QRectF(GUTTER - 62, row.top() + 1, 56, 14)
@@ -346,7 +347,7 @@ class Lanes(QWidget):
         if not nothing:
             painter.fillRect(cell, look.colour("surface"))
         painter.setPen(look.colour("text3"))
-        text = QFontMetrics(font).elidedText(lane.reason, Qt.TextElideMode.ElideRight, int(cell.width()) - 8)
+        text = QFontMetrics(font).elidedText(straight(lane.reason), Qt.TextElideMode.ElideRight, int(cell.width()) - 8)
         painter.drawText(cell.adjusted(6, 0, 0, 0), int(Qt.AlignmentFlag.AlignVCenter), text)
 
     def _paint_block(self, painter: QPainter, lane: Lane, block: Block, row: QRectF) -> None:
@@ -374,7 +375,7 @@ class Lanes(QWidget):
         painter.setFont(font)
         metrics, room = QFontMetrics(font), box.width() - 8
         if metrics.horizontalAdvance(block.text) <= room or (lane.key == "servers" and room > 60):
-            text = metrics.elidedText(block.text, Qt.TextElideMode.ElideRight, int(room))
+            text = metrics.elidedText(straight(block.text), Qt.TextElideMode.ElideRight, int(room))
             if settle:
                 cell = QRectF(box.left() + 4, box.top() + 1, metrics.horizontalAdvance(text) + 8, box.height() - 2)
                 painter.fillRect(cell, look.colour("surface"))
@@ -384,7 +385,7 @@ class Lanes(QWidget):
             painter.drawText(box.adjusted(6 if not settle else 8, 0, -2, 0), int(side), text)
         elif lane.key == "servers":
             painter.drawText(QRectF(box.right() + 6, box.top(), 240, box.height()), int(Qt.AlignmentFlag.AlignVCenter),
-                             metrics.elidedText(block.text, Qt.TextElideMode.ElideRight, 236))  # fmt: skip
+                             metrics.elidedText(straight(block.text), Qt.TextElideMode.ElideRight, 236))  # fmt: skip
 
     def _paint_series(
         self, painter: QPainter, series: Series, top: float, colour: QColor, row: QRectF, *, filled: bool
@@ -524,7 +525,7 @@ class Lanes(QWidget):
 
     @staticmethod
     def _fit(metrics: QFontMetrics, text: str, width: float) -> str:
-        return metrics.elidedText(" ".join(text.split()), Qt.TextElideMode.ElideRight, int(width))
+        return metrics.elidedText(" ".join(straight(text).split()), Qt.TextElideMode.ElideRight, int(width))
 
     def _paint_range(self, painter: QPainter, begin: float, end: float) -> None:
         look, area = theme(), self.area()

@@ -23,6 +23,7 @@ from PySide6.QtWidgets import (
 )
 
 from gui.models.checklist import STATES
+from gui.models.plain import straight
 from gui.runner.checklist import WORDS, Check
 from gui.widgets.dress import give_sheet
 from gui.widgets.icons import pixmap
@@ -425,7 +426,7 @@ class CheckLines(QWidget):
         row.addLayout(words, 1)
         holder = QWidget()
         holder.setLayout(row)
-        holder.setAccessibleName(f"{check.title}: {WORDS[check.state]}. {check.text} {check.remedy}".strip())
+        holder.setAccessibleName(straight(f"{check.title}: {WORDS[check.state]}. {check.text} {check.remedy}".strip()))
         return holder
 
 

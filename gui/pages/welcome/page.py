@@ -11,6 +11,7 @@ from PySide6.QtCore import QSize, Qt, Signal
 from PySide6.QtGui import QDragEnterEvent, QDropEvent, QPainter, QPaintEvent, QPen
 from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QPushButton, QScrollArea, QVBoxLayout, QWidget
 
+from gui.models.plain import straight
 from gui.models.recent import Recent
 from gui.models.rows import UNKNOWN, Column
 from gui.models.setup import FIRST_STEPS, SetupStep, next_step
@@ -64,7 +65,7 @@ class _Tile(QPushButton):
         super().__init__()
         self._symbol, self._title, self._remark, self._primary = symbol, title, remark, primary
         self.setMinimumHeight(80)
-        self.setAccessibleName(f"{title}: {remark}")
+        self.setAccessibleName(straight(f"{title}: {remark}"))
         self.setCursor(Qt.CursorShape.PointingHandCursor)
         theme().follow(self.update)
 
@@ -187,7 +188,7 @@ class _StepRow(QWidget):
         self.button.setText(step.action)
         self.button.set_kind("run" if self._next else "")
         told = {"done": "done", "missing": "missing", "trouble": "in trouble"}[step.state]
-        self.setAccessibleName(f"Step {self._number}, {step.title}: {told}. {step.text}")
+        self.setAccessibleName(straight(f"Step {self._number}, {step.title}: {told}. {step.text}"))
         self.button.setAccessibleName(f"{step.title}: {step.action}")
 
 

@@ -14,13 +14,11 @@ from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QApplication, QMessageBox, QWidget
 from shiboken6 import isValid
 
-from gui.app import PAGES, make_window
+from gui.app import make_window
 from gui.app.still_on import ask_about_faults
 from gui.app.window import Window
 from gui.hub import HubOptions
 from gui.hub.persistence import Key
-from gui.models.fleet import FleetServer
-from gui.models.pipeline import PipelineWatch
 from gui.pages.pipeline.side import Confirm
 from gui.pages.plans.choose import Choosable, ChooseSheet
 from gui.pages.result.report import ReportSheet
@@ -35,14 +33,11 @@ from gui.widgets.help import HelpSheet
 from gui.widgets.question import ask
 from gui.widgets.shortcuts import ShortcutsSheet
 from gui.widgets.theme import theme
+from tests.gui.app.filled import PLACES, fill
 from tests.gui.app.keyboard import controls, name, walk, where
-from tests.gui.extremes import progress
-from tests.gui.parts import page, part
-from tests.gui.pipelines import World as PipelineWorld
+from tests.gui.parts import part
 from tests.gui.reconcile.losses import run_with_losses
 from tests.gui.store.world import World
-
-TABS = ("servers", "requests", "timeline", "environment", "notes")
 
 
 @pytest.fixture
@@ -74,56 +69,6 @@ def at_work(drive, until, window_manager, tmp_path: Path) -> Any:
         drive(work())
 
     return tell
-
-
-async def fill(window: Window, shown: str, until: Any) -> QWidget:
-    """Show a page (or a tab of Result) with something on it."""
-    shown, _, tab = shown.partition("/")
-    if shown == "result":
-        window.go("result", run=2, tab=tab, filter="")
-        page(window, "result").show_tab(tab)
-        result = page(window, "result")
-        await until(lambda: result.requests.model.rowCount() == 80)
-        if tab == "timeline":
-            await until(lambda: result.timeline.timeline is not None)
-    elif shown == "evidence":
-        window.go("result", run=2, tab="requests", filter="verdict:missing")
-        result = page(window, "result")
-        await until(lambda: result.requests.model.rowCount() == 3)
-        part(window, "result")._open_evidence(result.visible_requests()[0])
-        await until(lambda: page(window, "evidence").view is not None and page(window, "evidence").isVisible())
-    elif shown == "compare":
-        window.go("compare", a=1, b=2)
-        await until(lambda: page(window, "compare").course_chart.unit.text().startswith("success, %, runs"))
-    else:
-        window.go(shown)
-    if shown == "live":
-        await asyncio.sleep(0.5)  # it reads what the last run was
-        page(window, "live").show_progress(progress(8, 60))
-    if shown == "fleet":
-        page(window, "fleet").set_servers([FleetServer(f"s{n}", f"root://s{n}", "up") for n in range(3)])
-        page(window, "fleet").servers.view.selectRow(0)
-    if shown == "plans":
-        plans = page(window, "plans")
-        plans.new_plan()
-        plans.faults.add("udp-loss", 1.0)
-        plans.faults.choose(0)
-    if shown == "pipeline":
-        watch, world = PipelineWatch(), PipelineWorld(servers=4, shovelers=2)
-        world.lose(0, 3)
-        for facts in world.go(6):
-            page(window, "pipeline").show_pipeline(watch.look(facts), watch)
-    await asyncio.sleep(0.2)
-    widget = window.frame.stack.currentWidget()
-    assert widget is not None
-    return widget
-
-
-PLACES = [
-    "welcome",
-    *(entry.name for entry in PAGES if entry.name != "result"),
-    *(f"result/{tab}" for tab in TABS),
-]
 
 
 Opener = Callable[[Window], object]
