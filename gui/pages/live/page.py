@@ -30,6 +30,8 @@ from gui.widgets.message import MessageBar
 from gui.widgets.parts import Badge, Page, Splitter, button, line
 from gui.widgets.table import Empty, Table, empty_widget
 
+LEAST_ROWS = 6
+"""Rows of the table for which the plots make room while both stand one above the other."""
 BESIDE_WIDTH = 1208
 """Width of the page (of a window of 1280) from which the heat map and the table stand side by side."""
 TABLE_WIDTH = 664
@@ -258,8 +260,7 @@ class LivePage(Page):
     def _switched(self) -> None:
         self._arrange()
         if self.graphs.mode == "heat" and not self._beside:  # rows need height
-            whole = sum(self._split.sizes()) or 700
-            self._split.setSizes([round(whole * 0.78), round(whole * 0.22)])
+            self._split.setSizes(self._heights(sum(self._split.sizes()) or 700, 0.22))
 
     def _arrange(self) -> None:
         """Fifty rows of the map and fifty of the table need the whole height: on a wide page, put them side by side."""
@@ -273,8 +274,13 @@ class LivePage(Page):
         if beside:
             _place(self._split, (1, 0), (self.width() - TABLE_WIDTH, TABLE_WIDTH))
         else:
-            whole = self._split.height() or 680
-            _place(self._split, (2, 1), (round(whole * 0.69), round(whole * 0.31)))
+            above, below = self._heights(self._split.height() or 680, 0.31)
+            _place(self._split, (2, 1), (above, below))
+
+    def _heights(self, whole: int, share: float) -> tuple[int, int]:
+        """The heights of plots and table, one above the other: the table has this share, and some rows at least."""
+        table = max(round(whole * share), min(self.table.height_for(LEAST_ROWS), whole // 2))
+        return whole - table, table
 
     # ---- painting
 

@@ -362,6 +362,23 @@ def test_columns_without_anything_in_them_are_left_out_and_the_users_choice_is_k
     assert made._visible_columns() == [0, 1]
 
 
+def test_the_focus_moves_nothing(qtbot) -> None:
+    """The header jumped by 2 px when the rows got the focus."""
+    made = table(qtbot)
+    made.set_rows([("a", 1), ("b", 2)])
+    header, port = made.view.horizontalHeader(), made.view.viewport()
+
+    def places() -> list[tuple[object, ...]]:
+        widths = [header.sectionSize(number) for number in range(2)]
+        return [header.geometry().getRect(), port.geometry().getRect(), (*widths, made.view.rowViewportPosition(1))]
+
+    before = places()
+    for target in (made.view, made.filter_box, made.columns_button):
+        target.setFocus(Qt.FocusReason.TabFocusReason)
+        QApplication.processEvents()
+        assert places() == before
+
+
 def open_menu(made: Table, event: QContextMenuEvent) -> QMenu:
     QApplication.sendEvent(made.view, event)
     menu = made.findChild(QMenu)

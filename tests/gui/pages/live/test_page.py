@@ -20,6 +20,7 @@ from gui.runner.progress import Marker, RunProgress, SamplePoint, Step
 from gui.widgets.parts import Readout
 from gui.widgets.plots import DENSE
 from gui.widgets.scale import BAR, FACTS, ROW
+from gui.widgets.table import ROW_HEIGHT
 from gui.widgets.theme import theme
 from tests.gui.parts import wear
 
@@ -470,6 +471,14 @@ def test_map_and_table_stand_side_by_side_where_the_page_is_wide(page, progress,
         "read 290, recorded 280, gap 10, Sum 1,275 MiB/s, median 25.5"
     )
     assert not page.graphs._side.isVisible()
+
+
+@pytest.mark.parametrize(("width", "height", "least"), [(1368, 796, 20), (1208, 616, 12), (1048, 596, 5)])
+def test_with_50_servers_many_rows_are_seen(page, progress, qtbot, width: int, height: int, least: int) -> None:
+    """In a window of 1440×900, of 1280×720, and of the least size: not three rows and a half."""
+    page.resize(width, height)
+    paint(page, progress(50))
+    qtbot.waitUntil(lambda: page.table.view.viewport().height() // ROW_HEIGHT >= least)
 
 
 def test_they_stand_one_above_the_other_where_it_is_not_and_with_lines(page, progress, qtbot) -> None:
