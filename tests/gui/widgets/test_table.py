@@ -368,7 +368,7 @@ def test_the_focus_moves_nothing(qtbot) -> None:
     made.set_rows([("a", 1), ("b", 2)])
     header, port = made.view.horizontalHeader(), made.view.viewport()
 
-    def places() -> list[tuple[object, ...]]:
+    def places() -> list[object]:
         widths = [header.sectionSize(number) for number in range(2)]
         return [header.geometry().getRect(), port.geometry().getRect(), (*widths, made.view.rowViewportPosition(1))]
 
