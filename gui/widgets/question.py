@@ -7,7 +7,10 @@ from collections.abc import Callable
 from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QMessageBox, QWidget
 
-from gui.models.plain import straight
+from gui.widgets.parts import breakable
+
+MOST = 400
+"""Characters of a line; a name of others may have 10,000."""
 
 
 def ask(parent: QWidget, question: str, after: str, yes: str, call: Callable[[], object]) -> QMessageBox:
@@ -15,8 +18,8 @@ def ask(parent: QWidget, question: str, after: str, yes: str, call: Callable[[],
     box = QMessageBox(parent.window())
     box.setWindowTitle("Tally")
     box.setTextFormat(Qt.TextFormat.PlainText)
-    box.setText(straight(question))
-    box.setInformativeText(straight(after))
+    box.setText(_wrapped(question))
+    box.setInformativeText(_wrapped(after))
     sure = box.addButton(yes, QMessageBox.ButtonRole.DestructiveRole)
     keep = box.addButton("Cancel", QMessageBox.ButtonRole.RejectRole)
     box.setDefaultButton(keep)
@@ -25,3 +28,9 @@ def ask(parent: QWidget, question: str, after: str, yes: str, call: Callable[[],
     box.finished.connect(lambda _code: call() if box.clickedButton() is sure else None)
     box.open()
     return box
+
+
+def _wrapped(text: str) -> str:
+    """Text that may have names of others, so that no dialog becomes wider than the screen."""
+    lines = (line if len(line) <= MOST else f"{line[: MOST - 1]}…" for line in text.split("\n"))
+    return "\n".join(breakable(line) for line in lines)

@@ -10,10 +10,11 @@ from PySide6.QtWidgets import QPushButton
 
 from gui.models.environment import Fact
 from gui.models.runs import TestRow
+from gui.pages.result.columns import TEST_COLUMNS
 from gui.pages.result.page import ResultPage
 from gui.reconcile import ForeignFault
 from gui.reconcile.foreign import KEY, kept
-from gui.store import NoteRow, VerdictKind
+from gui.store import NoteRow, TestSpec, VerdictKind
 from tests.gui.pages.made import detail, record, request, server, view
 
 
@@ -416,3 +417,10 @@ def test_when_no_run_is_open_no_figure_of_another_stays(page, texts, qtbot) -> N
     click = next(b for b in page.findChildren(QPushButton) if b.isVisible() and b.text() == "All runs")
     qtbot.mouseClick(click, Qt.MouseButton.LeftButton)
     assert asked == [True]
+
+
+def test_what_is_asked_of_each_server_is_told_from_what_all_of_them_reached() -> None:
+    """“10/s” for each server stood beside “46.1/s” of all."""
+    row = view(spec=TestSpec(8, 100, 10), achieved=46.1).tests[0]
+    shown = {column.title: column.shows(row) for column in TEST_COLUMNS if column.key in ("rate", "achieved")}
+    assert shown == {"Per round": "10/server", "Achieved": "46.1/s"}
