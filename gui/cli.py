@@ -1,6 +1,6 @@
 """`tally`: the window, and subcommands for everything that the window does. Composition root of the desktop program.
 
-tally                     open the window
+tally [--hub URL]         open the window, or the same on a remote hub
 tally open FILE           open the window with a workspace, plan or bundle
 tally demo                run a whole federation on this machine and show the verdict
 tally run PLAN            run a plan
@@ -32,6 +32,7 @@ from importlib.metadata import version
 
 from gui.commands import CommandError
 from gui.commands.loop import StoppedError
+from gui.commands.remote import add_remote_options, hub_key, refuse_senseless
 from shoveler.service.log import LineFormatter
 from shoveler.service.output import printing
 
@@ -75,7 +76,8 @@ def build_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         "tally",
         description="Checks, request by request, that what XRootD monitoring recorded equals what clients did. "
-        "Without a subcommand it opens the window.",
+        "Without a subcommand it opens the window; with --hub URL (and --kid, --key-file, --name, --pin, --ca-file as "
+        "for tally run) the window on a remote hub.",
         parents=[_window_parser()],
     )
     parser.add_argument("--version", action="version", version=f"tally {version('xrootd-tally')}")
@@ -104,7 +106,9 @@ def _carry_out(words: Sequence[str], options: argparse.Namespace) -> int:
     sentence."""
     debug = "--debug" in words
     try:
-        window, rest = _window_parser().parse_known_args(words)
+        parser = _window_parser()
+        add_remote_options(parser, "open the window")
+        window, rest = parser.parse_known_args(words)
         if not rest:  # no subcommand: import nothing heavy before the window's first paint
             return _open_window(window)
         build_parser().parse_args(words, options)
@@ -144,6 +148,7 @@ def _known_errors() -> tuple[type[Exception], ...]:
 
 
 def _open_window(options: argparse.Namespace) -> int:
+    refuse_senseless(options)
     from gui.commands.places import data_directory, has_display  # here, so that a missing package can be reported
 
     try:
@@ -155,9 +160,13 @@ def _open_window(options: argparse.Namespace) -> int:
         ) from error
     if not has_display():
         raise CommandError("There is no display to open a window on; tally --help shows what works without one.")
+    if options.hub:
+        insecure = options.insecure or os.environ.get("TALLY_INSECURE") == "1"
+        code: int = app.run_window(data=data_directory(), hub=hub_key(options), insecure=insecure)
+        return code
     named = options.db or os.environ.get("TALLY_DB")
-    code: int = app.run_window(data=data_directory(), database=named)
-    return code
+    opened: int = app.run_window(data=data_directory(), database=named)
+    return opened
 
 
 if __name__ == "__main__":

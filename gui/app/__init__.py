@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from gui.app.window import Window
     from gui.campaign.plan import Plan
     from gui.runner.demo import DemoOptions
+    from gui.runner.hubs import HubKey
     from gui.runner.options import WorkspaceOptions
 
 log = logging.getLogger("tally.window")
@@ -131,9 +132,12 @@ def run_window(
     local_clients: int | None = None,
     demo: DemoOptions | None = None,
     opened: Path | None = None,
+    hub: HubKey | None = None,
+    insecure: bool = False,
 ) -> int:
-    """Open the window and return when it is closed: empty, with a workspace, running a plan, or with a demonstration.
-    `opened`: a plan or bundle to show, in the default workspace unless another is named.
+    """Open the window and return when it is closed: empty, with a workspace, running a plan, with a demonstration, or
+    on a remote `hub` (`insecure`: without TLS, on this machine). `opened`: a plan or bundle to show, in the default
+    workspace unless another is named.
 
     SIGINT, SIGTERM and the end of its terminal close it as the user would; so does the loss of its display, with exit
     code 1."""
@@ -166,6 +170,8 @@ def run_window(
         options = workspace or (window.options_for(named) if named else None)
         if demo is not None:
             window.try_here()
+        elif hub is not None:
+            await window.home.open_hub(hub, insecure=insecure)
         elif options is not None and await window.open(options, local_clients=local_clients):
             if plan is not None:
                 window.run_plan(plan, plan_text, plan_directory)

@@ -43,6 +43,7 @@ class Actions:
         action = self._frame.add_action
         action("File", "new", "New workspace…", "Ctrl+Shift+N", opening.new, symbol="plus")
         action("File", "open", "Open workspace…", "Ctrl+O", opening.ask, symbol="folder")
+        action("File", "open-hub", "Open a remote hub…", "Ctrl+Alt+O", opening.ask_hub, symbol="wire")
         action("File", "try", "Try it on this machine", "Ctrl+T", try_here, symbol="play")
         action("File", "leave", "Close workspace", "Ctrl+W", opening.leave, symbol="x")
         self._frame.add_separator("File")
@@ -65,6 +66,7 @@ class Actions:
             named = self._frame.actions_by_name
             menu.addAction(named["new"])
             menu.addAction(named["open"])
+            menu.addAction(named["open-hub"])
             if where:
                 menu.addSeparator()
                 place = menu.addAction(f"Copy where it is: {short_caption(where, 64)}")
@@ -99,6 +101,8 @@ class Actions:
         """Stopping."""
         frame = self._frame
         frame.add_action("Run", "stop", "Stop, again: abort", "Ctrl+.", running.stop, symbol="stop")
+        frame.add_action("Run", "pause-run", "Pause or resume the run", "Ctrl+Shift+.", running.pause, symbol="pause")
+        frame.pause_button.clicked.connect(lambda: running.pause())
         frame.run_button.setToolTip("Run the plan that is open  Ctrl+R")
         frame.stop_button.setToolTip("Stop after this round; again: abort  Ctrl+.")
         frame.stop_button.clicked.connect(lambda: running.stop())

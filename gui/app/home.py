@@ -15,17 +15,20 @@ import time
 from collections.abc import Callable, Coroutine
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, cast
 
 from gui.app.background import Background, ended
 from gui.campaign.plan import Plan
 from gui.hub.keys import ensure_shared_key
+from gui.runner.afar import RemoteWorkspace
 from gui.runner.demo import Demo, DemoOptions
 from gui.runner.errors import EXPECTED
 from gui.runner.handover import Handed
+from gui.runner.hubs import HubKey, credentials_for
 from gui.runner.local_clients import LocalClients
 from gui.runner.machine import LOCAL_CLIENTS, default_database, settings_or_defaults, workspace_options
 from gui.runner.options import WorkspaceOptions
+from gui.runner.secrets import Secrets
 from gui.runner.successor import Successor
 from gui.runner.workspace import Workspace, try_to_open
 from gui.statuspage.publisher import status_page
@@ -103,6 +106,32 @@ class Home:
         opened: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
         self._move(lambda: self._stay(options, local_clients, opened), "workspace", opened)
         return await opened
+
+    async def open_hub(self, key: HubKey, *, insecure: bool = False) -> bool:
+        """Open a remote hub in place of the current workspace. If that fails, show a problem and return False."""
+        opened: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
+        self._move(lambda: self._stay_afar(key, opened, insecure=insecure), "remote hub", opened)
+        return await opened
+
+    async def _stay_afar(self, key: HubKey, opened: asyncio.Future[bool], *, insecure: bool) -> None:
+        """Keep this hub open until cancelled, or until it ends the session for good."""
+        self._shell.show_stage(f"Copying the results of {key.url}")
+        try:
+            who = await asyncio.to_thread(credentials_for, Secrets(self.data), key, os.environ.get("TALLY_KEY", ""))
+            async with RemoteWorkspace.open(key.url, who, self.data, insecure=insecure) as workspace:
+                self._shell.show_stage("")
+                # Pages find in it what they use of a workspace; tests/gui/app/test_afar.py goes through all of them.
+                self._attach(cast("Workspace", workspace))
+                if not opened.done():
+                    opened.set_result(True)
+                await workspace.free.wait()
+                self._shell.complain("hub", workspace.ended, "Ask whoever runs that hub.")
+        except EXPECTED as error:
+            log.info("! remote hub: %s", error)
+            self._shell.complain("hub", str(error), "Check its address, its pin and your key, and try again.")
+        finally:
+            self._shell.show_stage("")
+            self._detach()
 
     def leave(self) -> None:
         """Close the open workspace: abort its run, stop its agents on this machine, take its lab down."""

@@ -62,8 +62,8 @@ class Leaving:
     def _ask(self, what: str, call: Callable[[], object]) -> bool:
         """Whether there is something to ask; `call` is called when it is decided."""
         workspace = self._home.workspace
-        if workspace is None or not (workspace.running or self.handing_over):
-            return False
+        if workspace is None or workspace.remote or not (workspace.running or self.handing_over):
+            return False  # a remote hub goes on with its run
         if self._box is not None:  # asked already
             self._box.raise_()
             self._box.activateWindow()

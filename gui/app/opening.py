@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
+from PySide6.QtCore import QSettings, Qt
 from PySide6.QtWidgets import QFileDialog
 
 from gui.app.background import Background
 from gui.app.home import Home
 from gui.runner.bundles import ENDING
+from gui.runner.hubs import HubKey
 from gui.widgets.frame import Frame
+from gui.widgets.open_hub import OpenHubSheet
 
 
 class Opening:
@@ -49,6 +52,22 @@ class Opening:
         dialog.fileSelected.connect(self.open_named)
         dialog.open()
 
+    def ask_hub(self) -> None:
+        """Ask which remote hub to open."""
+        sheet = OpenHubSheet(self._frame)
+        sheet.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+        sheet.wanted.connect(self.open_hub)
+        sheet.open()
+
+    def open_hub(self, key: HubKey) -> None:
+        """Open this remote hub; its key is remembered by name and file, never by its secret."""
+        remember_hub(key)
+        self._unless_running(f"open {key.url}", lambda: self._open_hub_soon(key))
+
+    def _open_hub_soon(self, key: HubKey) -> None:
+        insecure = key.url.startswith("ws://")
+        self._background.start(self._home.open_hub(key, insecure=insecure), "open a remote hub")
+
     def open_default(self) -> None:
         """Open the default workspace, with a hub that other machines can reach."""
         self.open_named(self._home.default)
@@ -56,6 +75,9 @@ class Opening:
     def open_named(self, name: object) -> None:
         """Open this workspace, import this plan, or take in this bundle."""
         path = str(name)
+        if path.startswith(("wss://", "ws://")):
+            self.open_hub(remembered_hub(path))
+            return
         if path.endswith(".zip"):
             self._take_in(Path(path))
             return
@@ -71,3 +93,22 @@ class Opening:
     def leave(self) -> None:
         """Close the open workspace."""
         self._unless_running("close the workspace", self._home.leave)
+
+
+def remember_hub(key: HubKey) -> None:
+    """Keep how a hub is asked, for the list of recent ones: the names of key and file."""
+    file = str(key.key_file or "")
+    QSettings().setValue(f"hubs/{_setting(key.url)}", [key.url, key.kid, file, key.name, key.pin])
+
+
+def remembered_hub(url: str) -> HubKey:
+    """How this hub was asked the last time; at first, with the sign-in that is kept."""
+    kept = QSettings().value(f"hubs/{_setting(url)}")
+    if not isinstance(kept, list) or len(kept) != 5:
+        return HubKey(url)
+    where, kid, file, name, pin = map(str, kept)
+    return HubKey(where, kid, Path(file) if file else None, name, pin)
+
+
+def _setting(url: str) -> str:
+    return url.partition("://")[2].strip("/").replace("/", "-")

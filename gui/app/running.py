@@ -15,6 +15,7 @@ from gui.runner import lasting
 from gui.runner.checklist import Check
 from gui.runner.driver import HandedOverError
 from gui.runner.errors import EXPECTED
+from gui.runner.refusal import RunRefusedError
 from gui.runner.workspace import Workspace
 
 log = logging.getLogger("tally.window")
@@ -112,6 +113,17 @@ class Running:
     def forget(self) -> None:
         """Whoever stops the run does not want to see its result."""
         self._stop_asked = True
+
+    def pause(self) -> None:
+        """Pause the run, or resume it."""
+        workspace = self._desk.workspace
+        if workspace is None:
+            return
+        try:
+            workspace.pause(on=not workspace.progress.latest.paused)
+        except RunRefusedError as error:
+            self._desk.complain("run", str(error))
+        self._told()
 
     def stop(self) -> None:
         """Stop the run after its round; a second call aborts it."""

@@ -18,16 +18,22 @@ def status_parts(workspace: Workspace | None) -> tuple[StatusPart, ...]:
         )
     if workspace.other:
         return (StatusPart("ring", f"{workspace.other} has this workspace; its run is shown here", "warn"),)
+    if workspace.remote and not workspace.connected:
+        text = f"{workspace.remote} is away; trying again. What is shown is from before"
+        return (StatusPart("warn", text, "warn"),)
     hub, state = workspace.hub, workspace.records_state
     up = sum(agent.live for agent in hub.roster.agents)
     missing = sum(agent.state == "missing" for agent in hub.roster.agents)
     waiting = state.depths[0] if state.depths else None
-    parts = [StatusPart("lock" if hub.pin else "wire", f"hub {hub.address}")]
+    parts = [StatusPart("lock" if hub.pin else "wire", f"hub {workspace.remote or hub.address}")]
+    if workspace.remote:
+        why = workspace.why_not("operator")
+        parts.append(StatusPart("eye", "observer", "warn", why) if why else StatusPart("key", "operator", "ok"))
     if hub.pin:
         parts.append(StatusPart("key", f"{hub.pin[:11]}…{hub.pin[-4:]}", "text3", hub.pin))
     words = f"agents {up} up" + (f", {missing} missing" if missing else "")
     parts.append(StatusPart("fleet", words, "warn" if missing else "text2"))
-    bus = _without_secret(workspace.options.bus_url(workspace.lab))
+    bus = _without_secret(workspace.bus_shown)
     if not bus:
         parts.append(StatusPart("ring", "bus not set", "text3"))
     elif state.connected:

@@ -39,6 +39,7 @@ from gui.runner.machine import split_password
 from gui.runner.options import WorkspaceOptions
 from gui.runner.progress import Problem, RunProgress
 from gui.runner.workspace import Workspace
+from gui.widgets.forbidden import Forbidden
 from gui.widgets.frame import Frame
 from gui.widgets.problems import ProblemsDock
 from gui.widgets.table import Table
@@ -87,6 +88,7 @@ class Window:
         )
         frame.may_close = self.leaving.may_close
         self.notices = Notices(frame, self.go)
+        self.forbidden = Forbidden(frame)
         actions = Actions(frame, self.problems)
         actions.connect_file(self.opening, self.try_here)
         actions.connect_run(self.running)
@@ -144,6 +146,11 @@ class Window:
         return self.home.workspace
 
     @property
+    def absent(self) -> str:
+        """Each page but those about this machine has the workspace that is open."""
+        return ""
+
+    @property
     def closing(self) -> bool:
         """Whether the window is being closed."""
         return self.home.closing
@@ -198,18 +205,38 @@ class Window:
     def attached(self, workspace: Workspace) -> None:
         """Show this workspace."""
         workspace.progress.subscribe(self._progressed)
-        self.frame.show_workspace(workspace.label, workspace.store.database.shown)
+        self.frame.show_workspace(workspace.label, workspace.remote or workspace.store.database.shown)
         self._remember(workspace)
         for part in self.parts.values():
-            part.attach(workspace)
+            if not (workspace.remote and part.only_here):
+                part.attach(workspace)
+        if workspace.remote:
+            self._limit(workspace)
+            workspace.results_changed = self._results_changed
         self._look()
         if self.frame.current_page() == "welcome" and not self.guide.leading:
             self.frame.go(self.frame.remembered_page() or "fleet")
+
+    def _limit(self, workspace: Workspace) -> None:
+        """Of a remote hub: what is not allowed from here stays visible, and says why."""
+        frame, each = self.frame, [part.limited() for part in self.parts.values()]
+        own = (frame.run_button, frame.pause_button, frame.stop_button)
+        named = tuple(frame.actions_by_name[name] for name in ("pause-run", "stop"))
+        if why := workspace.why_not("operator"):
+            self.forbidden.forbid((*own, *named, *(one for limited in each for one in limited.operator)), why)
+        if why := workspace.why_not("here"):
+            self.forbidden.forbid((one for limited in each for one in limited.here), why)
+
+    def _results_changed(self) -> None:
+        """The copy of a remote hub's results has something new."""
+        for part in self.parts.values():
+            part.running(on=False)
 
     def detached(self) -> None:
         """Show that no workspace is open."""
         if self.closing:
             return
+        self.forbidden.allow_all()
         self.frame.show_workspace()
         for part in self.parts.values():
             part.detach()
@@ -257,9 +284,12 @@ class Window:
                 workspace.running or self.running.under_way or runs_elsewhere(workspace)
             )
         text = run_text(workspace) if running and workspace is not None else ""
-        self.frame.show_run(text, running=running, ending=self.running.ending)
+        paused = running and workspace is not None and workspace.progress.latest.paused
+        self.frame.show_run(text, running=running, ending=self.running.ending, paused=paused)
         can_stop = running and workspace is not None and not workspace.other
         self.frame.stop_button.setEnabled(can_stop and self.running.ending != "aborting")
+        if not can_stop:
+            self.frame.pause_button.setEnabled(False)
 
     def _run_changed(self, on: bool) -> None:
         for part in self.parts.values():
@@ -303,8 +333,33 @@ class Window:
 
 def make_part(name: str, window: Window) -> Part:
     """The page of this name with its presenter."""
-    desk: WindowDesk = window
-    return cast("Part", importlib.import_module(f"gui.pages.{name}.part").Part(desk))
+    kind = importlib.import_module(f"gui.pages.{name}.part").Part
+    desk: WindowDesk = cast("WindowDesk", HereDesk(window)) if kind.only_here else window
+    return cast("Part", kind(desk))
+
+
+class HereDesk:
+    """The desk of a page about this machine: a remote hub is no workspace for it."""
+
+    def __init__(self, window: Window) -> None:
+        self._window = window
+
+    @property
+    def workspace(self) -> Workspace | None:
+        """The open workspace, if it is of this machine."""
+        workspace = self._window.workspace
+        return None if workspace is None or workspace.remote else workspace
+
+    @property
+    def absent(self) -> str:
+        """Why there is none, if a remote hub is open."""
+        workspace = self._window.workspace
+        if workspace is None or not workspace.remote:
+            return ""
+        return f"{workspace.remote} is looked at from elsewhere; this is done on the machine of that hub."
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._window, name)
 
 
 def _stored_recent() -> str:

@@ -21,6 +21,10 @@ class Desk(Protocol):
         """The open workspace."""
 
     @property
+    def absent(self) -> str:
+        """Why there is no workspace for this page although one is open elsewhere, in a sentence; empty: none is."""
+
+    @property
     def closing(self) -> bool:
         """Whether the window is being closed."""
 

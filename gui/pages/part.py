@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from PySide6.QtWidgets import QWidget
 
@@ -19,6 +19,7 @@ from gui.pages.desk import Desk
 from gui.runner.checklist import Check
 from gui.runner.progress import RunProgress, Severity
 from gui.runner.workspace import Workspace
+from gui.widgets.forbidden import Control
 from gui.widgets.frame import Frame
 
 
@@ -53,10 +54,24 @@ class WindowDesk(Desk, Protocol):
         """The runs of a workspace were read."""
 
 
+class Limited(NamedTuple):
+    """Buttons and actions that need something where the hub is elsewhere: an operator's key, or that machine itself."""
+
+    operator: tuple[Control, ...] = ()
+    here: tuple[Control, ...] = ()
+
+
 class Part:
     """A page with its presenter. Override what concerns it."""
 
     page: QWidget
+
+    only_here = False
+    """Whether it is about this machine: of a remote hub it shows that no workspace is open."""
+
+    def limited(self) -> Limited:
+        """The buttons and actions that change something, for windows on a remote hub."""
+        return Limited()
 
     def attach(self, workspace: Workspace) -> None:
         """Show this workspace."""

@@ -202,11 +202,13 @@ class Frame(QMainWindow):
         self.run_state.hide()
         self.copy_command = button(COPY_COMMAND, "term", kind="plain")
         self.run_button = button("Run", "play", kind="run")
+        self.pause_button = button("Pause", "pause")
         self.stop_button = button("Stop", "stop")
+        self._pause_word = "Pause"
         self._run_word = "Run"
         self._stop_word = "Stop"
         self._running = False
-        for widget in (self.copy_command, self.run_button, self.stop_button):
+        for widget in (self.copy_command, self.run_button, self.pause_button, self.stop_button):
             widget.setAccessibleName(widget.text())
         bar.addWidget(self.workspace_button)
         bar.addStretch(1)
@@ -215,7 +217,9 @@ class Frame(QMainWindow):
         bar.addWidget(self.run_state)
         bar.addWidget(self.copy_command)
         bar.addWidget(self.run_button)
+        bar.addWidget(self.pause_button)
         bar.addWidget(self.stop_button)
+        self.pause_button.hide()
 
         self.stack = PageStack()
         self.stack.setObjectName("pages")
@@ -419,11 +423,21 @@ class Frame(QMainWindow):
         self.run_button.setToolTip(tip)
         self._fit_top_bar()
 
-    def show_run(self, text: str, *, running: bool, ending: str = "") -> None:
+    def show_run(self, text: str, *, running: bool, ending: str = "", paused: bool = False) -> None:
         """Update the run controls: the progress of a run under way, or what starts one. `ending`: it is ``stopping``
-        after its round, so that Stop now aborts it, or ``aborting``."""
+        after its round, so that Stop now aborts it, or ``aborting``; `paused`: nothing is asked until it is resumed."""
         self.run_state.setVisible(running)
-        if ending:
+        self.pause_button.setVisible(running)
+        self.pause_button.setEnabled(running and not ending)
+        self._pause_word = "Resume" if paused else "Pause"
+        self.pause_button.setAccessibleName(self._pause_word)
+        self.pause_button.show_icon("play" if paused else "pause", "text")
+        self.pause_button.setToolTip(
+            "Go on with the run" if paused else "Ask for nothing more until it is resumed; what was handed out is made"
+        )
+        if paused and not ending:
+            self.run_state.set_state("pause", f"{text or 'Run'} · paused", "warn")
+        elif ending:
             words = "stopping after this round" if ending == "stopping" else "aborting"
             self.run_state.set_state("stop", f"{text or 'Run'} · {words}", "mute")
         else:
@@ -515,6 +529,7 @@ class Frame(QMainWindow):
         for widget, word in (
             (self.copy_command, COPY_COMMAND),
             (self.run_button, self._run_word if self.width() >= 1200 else "Run"),
+            (self.pause_button, self._pause_word),
             (self.stop_button, self._stop_word),
         ):
             widget.set_caption(word if wide else "")

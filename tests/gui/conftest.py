@@ -120,6 +120,7 @@ class FakeDesk:
         self.workspace: Any = None
         self.chosen: Any = None
         self.closing = False
+        self.absent = ""
         self.page = "welcome"
         self.place: dict[str, object] = {}
         self.said: list[tuple[str, str, str]] = []
@@ -165,8 +166,18 @@ class Recorder:
 class FakeWorkspace(SimpleNamespace):
     """As much of a workspace as presenters use; what blocks is called at once."""
 
+    remote = ""
+    bus_shown = ""
+    database_shown = "/w.db", "SQLite"
+
     async def blocking(self, function: Callable[..., Any], *arguments: Any) -> Any:
         return function(*arguments)
+
+    async def have(self, run: int) -> None:
+        """Everything is there."""
+
+    def why_not(self, need: str) -> str:
+        return ""
 
 
 @pytest.fixture

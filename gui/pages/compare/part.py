@@ -12,8 +12,8 @@ from gui.models.finder import Found, rank
 from gui.models.runs import RunView
 from gui.pages.compare.page import ComparePage
 from gui.pages.compare.presenter import REPORTS, ComparePresenter
+from gui.pages.part import Limited, WindowDesk
 from gui.pages.part import Part as Base
-from gui.pages.part import WindowDesk
 from gui.runner.workspace import Workspace
 
 
@@ -37,6 +37,9 @@ class Part(Base):
         desk.frame.add_action(
             "View", "compare", "Compare runs", "Ctrl+Shift+K", lambda: desk.go("compare"), symbol="split"
         )
+
+    def limited(self) -> Limited:
+        return Limited(here=(self.page.baseline_button,))
 
     def attach(self, workspace: Workspace) -> None:  # noqa: ARG002
         if self._desk.current_page() == "compare":

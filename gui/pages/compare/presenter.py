@@ -105,6 +105,10 @@ class ComparePresenter:
             return
         if self._comparison is None:
             self._page.show_nothing(f"Reading runs {self.a} and {self.b}…", "", done=False)
+        for run in (self.a, self.b):
+            await workspace.have(run)
+        if not self._still(workspace, mine) or self.a is None or self.b is None:
+            return
         try:
             comparison = await workspace.blocking(read_comparison, workspace.store, self.a, self.b)
         except StoreError as error:

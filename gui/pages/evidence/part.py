@@ -8,8 +8,8 @@ from functools import partial
 from gui.models.finder import Found, rank
 from gui.pages.evidence.page import EvidencePage
 from gui.pages.evidence.presenter import EvidencePresenter
+from gui.pages.part import Limited, WindowDesk
 from gui.pages.part import Part as Base
-from gui.pages.part import WindowDesk
 
 
 class Part(Base):
@@ -31,6 +31,9 @@ class Part(Base):
         page.leave_out_wanted.connect(presenter.leave_out)
         page.fault_wanted.connect(lambda: desk.background(presenter.open_fault(), "open a fault"))
         page.without_wanted.connect(lambda: desk.background(presenter.run_without(), "run without a fault"))
+
+    def limited(self) -> Limited:
+        return Limited((self.page.run_without,))
 
     def detach(self) -> None:
         self.presenter.detach()

@@ -62,6 +62,10 @@ class EvidencePresenter:
         if among is not None or run != self.run:
             self.among, self.filter = among or (), text or ""
         self.run, self.request = run, request
+        if self._stale(workspace, run):
+            await workspace.have(run)
+            if self._desk.workspace is not workspace:
+                return
         try:
             courses = await self._read(workspace, run)
             view = await workspace.blocking(lambda: view_of(courses.of(request)))
@@ -139,8 +143,12 @@ class EvidencePresenter:
         """Why the datagrams cannot be opened; empty if they can."""
         return "" if self._spool() is not None else NO_DATAGRAMS
 
+    def _stale(self, workspace: Workspace, run: int) -> bool:
+        """Whether what was read is of another run, or may have changed."""
+        return self._courses is None or self._courses[0] != run or workspace.running
+
     async def _read(self, workspace: Workspace, run: int) -> Courses:
-        if self._courses is None or self._courses[0] != run or workspace.running:
+        if self._courses is None or self._stale(workspace, run):
             self._courses = (run, await workspace.blocking(Courses, workspace.store, run))
         return self._courses[1]
 

@@ -11,8 +11,8 @@ from gui.models.finder import Found, rank
 from gui.pages.fleet.page import FleetPage
 from gui.pages.fleet.presenter import FleetPresenter
 from gui.pages.fleet.servers import ServersPresenter
+from gui.pages.part import Limited, WindowDesk
 from gui.pages.part import Part as Base
-from gui.pages.part import WindowDesk
 from gui.runner.progress import RunProgress
 from gui.runner.workspace import Workspace
 from gui.widgets.add_agent import AddAgentSheet
@@ -46,6 +46,12 @@ class Part(Base):
         ):
             desk.frame.add_action("Fleet", name, text, "", call, symbol=symbol)
         desk.frame.add_action("Fleet", "add-servers", "Add servers…", "Ctrl+Shift+I", self.add_servers, symbol="fleet")
+
+    def limited(self) -> Limited:
+        page, named = self.page, self._desk.frame.actions_by_name
+        buttons = (page.ping_button, page.drain_button, page.disconnect_button, page.revoke_button, page.add_button)
+        actions = tuple(named[name] for name in ("add-agent", "ping", "drain", "disconnect", "revoke"))
+        return Limited((*buttons, *actions), (page.add_servers_button, named["add-servers"]))
 
     def attach(self, workspace: Workspace) -> None:
         self.presenter.attach(workspace)
@@ -92,6 +98,9 @@ class Part(Base):
         if workspace is None:
             self._desk.background(self._open_then(self.add_agent), "open a workspace")
             return
+        if why := workspace.why_not("operator"):
+            self._desk.complain("fleet", why)
+            return
         presenter = self.presenter
         sheet = AddAgentSheet(self._desk.frame, workspace.hub.address)
         presenter.sheet = sheet
@@ -111,6 +120,9 @@ class Part(Base):
         workspace = self._desk.workspace
         if workspace is None:
             self._desk.background(self._open_then(self.add_servers), "open a workspace")
+            return
+        if why := workspace.why_not("here"):
+            self._desk.complain("fleet", why)
             return
         sheet = AddServersSheet(self._desk.frame)
         presenter = self._servers = ServersPresenter(self._desk, sheet, workspace)

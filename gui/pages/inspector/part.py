@@ -17,6 +17,7 @@ from gui.pages.part import WindowDesk
 class Part(Base):
     """See the module."""
 
+    only_here = True
     page: InspectorPage
 
     def __init__(self, desk: WindowDesk) -> None:

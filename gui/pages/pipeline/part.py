@@ -9,8 +9,8 @@ from pathlib import Path
 from gui.models.finder import Found
 from gui.models.lost import LostThere
 from gui.models.runs import RunView
+from gui.pages.part import Limited, WindowDesk
 from gui.pages.part import Part as Base
-from gui.pages.part import WindowDesk
 from gui.pages.pipeline.page import PipelinePage
 from gui.pages.pipeline.presenter import PipelinePresenter
 from gui.runner.workspace import Workspace
@@ -36,6 +36,9 @@ class Part(Base):
         page.drill_wanted.connect(presenter.start_drill)
         page.drill_stop_wanted.connect(presenter.stop_drill)
         desk.frame.add_action("Tools", "load-records", "Load records…", "Ctrl+L", self.load, symbol="import")
+
+    def limited(self) -> Limited:
+        return Limited(here=(self.page.side.load_button,))
 
     def attach(self, workspace: Workspace) -> None:
         self.presenter.attach(workspace)

@@ -18,7 +18,6 @@ from gui.runner.drills import DRILLS, Drill, Drills, why_not
 from gui.runner.lab import LabMissingError
 from gui.runner.loading import FileLoading, LoadEnd, LoadError, LoadLine
 from gui.runner.workspace import Workspace
-from shoveler.service import redact
 
 LEARN_SECONDS = 3.0
 """How often to ask the database which sender belongs to which server, until all are known."""
@@ -166,17 +165,17 @@ class PipelinePresenter:
         self._known = known
         trouble = next((p.text for p in workspace.problems.all() if p.where == "locked"), "")
         lab = workspace.lab
-        database = workspace.store.database
+        database, kind = workspace.database_shown
         return Facts(
             t=self._clock(),
             servers=fleet_servers(known, workspace.hub.roster.agents, self._senders.by_server(self._sender_of)),
             members=members,
-            bus=redact(workspace.options.bus_url(lab)),
+            bus=workspace.bus_shown,
             records=workspace.records_state,
             queue=workspace.bus.queue,
             packets_queue=lab.packets_queue if lab is not None else workspace.options.packets_queue,
-            database=database.shown,
-            database_kind="SQLite" if database.is_sqlite else "PostgreSQL",
+            database=database,
+            database_kind=kind,
             database_size=self._size,
             database_trouble=trouble,
             loaded=workspace.loaded if workspace.bus.there else None,
@@ -188,7 +187,7 @@ class PipelinePresenter:
         if self._asked:
             return
         learn = len(self._sender_of) < len(self._known) and now - self._learnt >= LEARN_SECONDS
-        measure = now - self._measured >= SIZE_SECONDS
+        measure = not workspace.remote and now - self._measured >= SIZE_SECONDS  # ours is only a copy
         if learn or measure:
             self._asked = True
             if learn:

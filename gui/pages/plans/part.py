@@ -12,8 +12,8 @@ from PySide6.QtGui import QGuiApplication
 from gui.models.faults import Met
 from gui.models.finder import Found, rank
 from gui.models.plans import PlanEntry, PlanLibrary, plan_in_words
+from gui.pages.part import Limited, WindowDesk
 from gui.pages.part import Part as Base
-from gui.pages.part import WindowDesk
 from gui.pages.plans.page import PlansPage
 from gui.pages.plans.presenter import PlansPresenter
 from gui.runner.workspace import Workspace
@@ -50,6 +50,9 @@ class Part(Base):
         action("Tools", "command", "Copy as command", "Ctrl+Shift+C", self.copy_command, symbol="term")
         desk.frame.run_button.clicked.connect(lambda: self._run())
         desk.frame.copy_command.clicked.connect(lambda: self.copy_command())
+
+    def limited(self) -> Limited:
+        return Limited((self.page.run_button,), (self.page.preflight_button,))
 
     def attach(self, workspace: Workspace) -> None:
         self.presenter.attach(workspace)

@@ -18,6 +18,7 @@ from gui.pages.preflight.presenter import PreflightPresenter
 class Part(Base):
     """See the module."""
 
+    only_here = True
     page: PreflightPage
 
     def __init__(self, desk: WindowDesk) -> None:

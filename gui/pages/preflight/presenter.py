@@ -82,8 +82,8 @@ class PreflightPresenter:
         workspace, chosen = self._desk.workspace, self._desk.chosen
         if workspace is None:
             self._forget()
-            why = "No workspace is open: there are no servers and clients to look at."
-            self._page.show_nothing(why, "welcome")
+            why = self._desk.absent or "No workspace is open: there are no servers and clients to look at."
+            self._page.show_nothing(why, "plans" if self._desk.absent else "welcome")
         elif chosen is None:
             self._forget()
             self._page.show_nothing("The text that is open under Plans is not a plan: mend it first.", "plans")

@@ -12,8 +12,8 @@ from PySide6.QtWidgets import QFileDialog
 
 from gui.models.finder import Found
 from gui.models.requests import row_state
+from gui.pages.part import Limited, WindowDesk
 from gui.pages.part import Part as Base
-from gui.pages.part import WindowDesk
 from gui.pages.result.page import TABS, ResultPage
 from gui.pages.result.presenter import ResultPresenter
 from gui.pages.result.report import ReportSheet
@@ -70,6 +70,12 @@ class Part(Base):
         """What a menu does: show the run, and press its button, which does nothing while no run is open."""
         self._desk.go("result")
         wanted.click()
+
+    def limited(self) -> Limited:
+        page, named, notes = self.page, self._desk.frame.actions_by_name, self.page.notes
+        buttons = (page.recheck_button, page.baseline_button, page.bundle_button)
+        written = (notes.add_button, notes.edit_button, notes.delete_button)
+        return Limited(here=(*buttons, *written, named["recheck"], named["save-bundle"]))
 
     def detach(self) -> None:
         if self.sheet is not None:

@@ -83,6 +83,9 @@ class ResultPresenter:
         workspace = self._desk.workspace
         if workspace is not None:
             self.run = run
+            await workspace.have(run)
+            if self._desk.workspace is not workspace:
+                return
             read = partial(read_run, without_injected=True) if run in self._without_injected else read_run
             view = await workspace.blocking(read, workspace.store, run)
             if self._desk.workspace is workspace and self.run == run:

@@ -9,8 +9,8 @@ from pathlib import Path
 from PySide6.QtWidgets import QFileDialog
 
 from gui.models.finder import Found, rank
+from gui.pages.part import Limited, WindowDesk
 from gui.pages.part import Part as Base
-from gui.pages.part import WindowDesk
 from gui.pages.runs.page import RunsPage
 from gui.pages.runs.presenter import RunsPresenter
 from gui.runner.bundles import ENDING
@@ -30,6 +30,9 @@ class Part(Base):
         page.dropped.connect(self._take_in)
         page.run_wanted.connect(lambda run: desk.go("result", run=run))
         desk.frame.add_action("File", "open-bundle", "Open bundle…", "", self._ask, symbol="import")
+
+    def limited(self) -> Limited:
+        return Limited(here=(self.page.open_button, self._desk.frame.actions_by_name["open-bundle"]))
 
     def attach(self, workspace: Workspace) -> None:  # noqa: ARG002
         self.presenter.read()

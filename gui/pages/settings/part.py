@@ -16,6 +16,7 @@ from gui.runner.workspace import Workspace
 class Part(Base):
     """See the module."""
 
+    only_here = True
     page: SettingsPage
 
     def __init__(self, desk: WindowDesk) -> None:

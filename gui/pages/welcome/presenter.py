@@ -93,7 +93,7 @@ class WelcomePresenter:
             if not named:
                 return step
             return replace(step, text=f"{named}; it is connected with the hub", action="Change…", state="done")
-        where = redact(workspace.options.bus_url(workspace.lab)).partition("?")[0]
+        where = workspace.bus_shown.partition("?")[0]
         if not where:
             return replace(step, text="none is named yet, so no record can be loaded")
         state = workspace.records_state

@@ -30,6 +30,7 @@ from gui.store import Store
 from gui.widgets.add_agent import AddAgentSheet
 from gui.widgets.add_servers import AddServersSheet
 from gui.widgets.help import HelpSheet
+from gui.widgets.open_hub import OpenHubSheet
 from gui.widgets.question import ask
 from gui.widgets.shortcuts import ShortcutsSheet
 from gui.widgets.theme import theme
@@ -90,6 +91,7 @@ DIALOGS: dict[type[QWidget], list[Opener]] = {
     HelpSheet: [lambda w: w.frame.actions_by_name["help"].trigger()],
     KeySheet: [_change_key],
     NewKeySheet: [lambda w: NewKeySheet(w.frame).open()],
+    OpenHubSheet: [lambda w: w.opening.ask_hub()],
     ReportSheet: [lambda w: part(w, "result").open_report(2)],
     SecretSheet: [
         lambda w: SecretSheet(w.frame, Key(kid="k1", secret="s" * 40, scopes=("client",), created=0.0)).open()

@@ -389,6 +389,7 @@ def test_the_workspace_button_has_recent_ones_and_where_the_open_one_is(in_windo
             "<b>two</b>",
             "New workspace…",
             "Open workspace…",
+            "Open a remote hub…",
             "Copy where it is: /data/one.db",
             "Close workspace",
         ]

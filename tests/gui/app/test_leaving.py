@@ -46,6 +46,7 @@ def busy() -> Any:
     latest = SimpleNamespace(run=12, run_requested=7, run_total=9_000)
     return SimpleNamespace(
         running=True,
+        remote="",
         label="scale",
         progress=SimpleNamespace(latest=latest),
         store=SimpleNamespace(database=SimpleNamespace(shown="scale.db")),

@@ -177,6 +177,8 @@ async def test_agents_are_managed_from_elsewhere(far: Far) -> None:
         (["results", "--schema", "--hub", "wss://h"], "--schema is the same for every hub; leave --hub out"),
         (["agent", "disconnect", "c1", "--db", "DB"], "say for how long: --for TIME or --until-allowed"),
         (["agent", "disconnect", "c1", "--for", "soon", "--db", "DB"], "--for: "),
+        (["--hub", "wss://h", "--db", "w.db"], "--db is of this machine, and --hub of another"),
+        (["--pin", "sha256:00"], "--pin is for a remote hub: add --hub URL"),
         (["stop", "--hub", "wss://h"], "sign in with `tally login wss://h`"),
     ],
 )

@@ -35,7 +35,7 @@ def open_workspace(make_workspace, world: World, *, lab=None, running=False):
         options=SimpleNamespace(
             lab=Path("/lab") if lab else None, bus_url=lambda _lab: "amqp://u:secret@mq/", packets_queue="",
         ),
-        lab=lab, members=lambda: facts.members, servers=list,
+        bus_shown="amqp://u:***@mq/", lab=lab, members=lambda: facts.members, servers=list,
         hub=SimpleNamespace(roster=SimpleNamespace(agents=())),
         problems=SimpleNamespace(all=lambda: ()), records_state=facts.records,
         bus=SimpleNamespace(queue="tally.q", there=True), loaded=7, last_load=None, running=running,

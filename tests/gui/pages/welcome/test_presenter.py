@@ -76,7 +76,7 @@ async def test_each_step_says_what_is_there(desk, guide, workspace) -> None:
     desk.workspace = workspace
     assert text(guide, "bus") == "none is named yet, so no record can be loaded"
     assert (text(guide, "hub"), states(guide)["hub"]) == ("agents join wss://h:8765", "done")
-    workspace.options.bus_url = lambda _lab: "amqp://ada:secret@mq.example.org:5672/"
+    workspace.bus_shown = "amqp://ada:***@mq.example.org:5672/"
     workspace.records_state = ConsumerState(trouble="mq.example.org cannot be reached")
     assert states(guide)["bus"] == "trouble"
     assert text(guide, "bus") == "mq.example.org cannot be reached"
