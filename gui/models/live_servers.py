@@ -83,16 +83,24 @@ def medians(values: Array) -> Array:
 def news(row: ServerRow, slow: int, now: float) -> News:
     """What is to be said of this server; the worst only."""
     if row.silent_since is not None:
-        return News("bad", f"silent for {figures.duration(max(0.0, now - row.silent_since))}", "bad", 4)
+        return News("bad", f"silent for {rough(max(0.0, now - row.silent_since))}", "bad", 4)
     if row.wrong:
         return News("warn", f"{figures.count(row.wrong)} wrong", "bad", 3)
     if row.failed:
         return News("cfail", f"{figures.count(row.failed)} failed", "mute", 2)
     if slow and row.requested > row.read + row.failed:  # one that has done its part of a round delivers nothing, either
-        return News("warn", f"slow for {figures.duration(float(slow))}", "warn", 1)
+        return News("warn", f"slow for {rough(float(slow))}", "warn", 1)
     if not row.read and not row.recorded:
         return WAITING
     return UP
+
+
+def rough(seconds: float) -> str:
+    """A duration in one unit, for a narrow column: ``80 s``, ``12 min``, ``3 h``."""
+    for unit, length in (("s", 1), ("min", 60)):
+        if seconds < 100 * length:
+            return f"{seconds / length:.0f} {unit}"
+    return f"{seconds / 3600:.0f} h"
 
 
 def ordered(order: Order, names: Sequence[str], rows: dict[str, ServerRow], rates: Array) -> list[int]:

@@ -4,9 +4,18 @@ from __future__ import annotations
 
 import re
 
-from PySide6.QtCore import QEvent, QRect, Qt
+from PySide6.QtCore import QEvent, QPoint, QRect, QSize, Qt
 from PySide6.QtGui import QKeyEvent, QPainter, QPaintEvent, QValidator, QWheelEvent
-from PySide6.QtWidgets import QAbstractSpinBox, QComboBox, QDoubleSpinBox, QSpinBox, QWidget
+from PySide6.QtWidgets import (
+    QAbstractSpinBox,
+    QCheckBox,
+    QComboBox,
+    QDoubleSpinBox,
+    QSpinBox,
+    QStyle,
+    QStyleOptionButton,
+    QWidget,
+)
 
 from gui.widgets.icons import pixmap
 
@@ -113,6 +122,21 @@ class ClockField(NumberField):
             return (QValidator.State.Acceptable if fits else QValidator.State.Intermediate, text, position)
         partial = all(char in "0123456789:. " for char in text)
         return (QValidator.State.Intermediate if partial else QValidator.State.Invalid, text, position)
+
+
+class CheckField(QCheckBox):
+    """Yes or no; with a tick from the theme, which is seen in dark, too."""
+
+    def paintEvent(self, event: QPaintEvent) -> None:
+        super().paintEvent(event)
+        if not self.isChecked():
+            return
+        option = QStyleOptionButton()
+        self.initStyleOption(option)
+        box = self.style().subElementRect(QStyle.SubElement.SE_CheckBoxIndicator, option, self)
+        name = "on_accent" if self.isEnabled() else "text3"
+        place = box.center() - QPoint(5, 5)
+        QPainter(self).drawPixmap(QRect(place, QSize(12, 12)), pixmap("check", name, 12, self.devicePixelRatioF()))
 
 
 class ChoiceField(QComboBox):

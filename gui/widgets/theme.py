@@ -336,6 +336,10 @@ QCheckBox, QRadioButton {{ color: {c("text")}; spacing: 6px; border: 2px solid t
 QCheckBox:focus, QRadioButton:focus {{ border-color: {c("focus")}; }}
 QTreeView, QListWidget {{ border: 2px solid transparent; }}
 QTreeView:focus, QListWidget:focus {{ border: 2px solid {c("focus")}; }}
+QCheckBox::indicator {{ width: 14px; height: 14px; border: 1px solid {c("border_strong")}; border-radius: 3px;
+    background: {c("surface")}; }}
+QCheckBox::indicator:checked {{ border-color: {c("accent")}; background: {c("accent")}; }}
+QCheckBox::indicator:disabled {{ border-color: {c("border_mid")}; background: {c("window")}; }}
 QRadioButton::indicator {{ width: 14px; height: 14px; border: 1px solid {c("border_strong")}; border-radius: 8px;
     background: {c("surface")}; }}
 QRadioButton::indicator:checked {{ width: 6px; height: 6px; border: 5px solid {c("accent")}; border-radius: 8px;

@@ -81,6 +81,30 @@ def report(name: str, value: float, unit: str, limit: str) -> None:
     print(json.dumps({"name": name, "value": round(value, 3), "unit": unit, "limit_or_peer": limit}), flush=True)
 
 
+class Turns:
+    """The turns of the loop since `begin`, in ms: in wall time, and in processor time of the loop's thread."""
+
+    def __init__(self) -> None:
+        from PySide6.QtCore import Qt, QTimer
+
+        self.wall: list[float] = []
+        self.cpu: list[float] = []
+        self._timer = QTimer()
+        self._timer.setTimerType(Qt.TimerType.PreciseTimer)
+        self._timer.timeout.connect(self._tick)
+        self._timer.start(1)
+
+    def begin(self) -> None:
+        self.wall.clear()
+        self.cpu.clear()
+        self._last = (time.perf_counter(), time.thread_time())
+
+    def _tick(self) -> None:
+        before, self._last = self._last, (time.perf_counter(), time.thread_time())
+        self.wall.append(1000 * (self._last[0] - before[0]))
+        self.cpu.append(1000 * (self._last[1] - before[1]))
+
+
 def feed(mode: str, servers: int) -> tuple[float, float, float, float]:
     """Longest stall and 99th percentile of the loop, the most CPU time between two turns of it, and CPU time of a beat
     with all its painting; in ms. `mode` is what is shown: lines or heat."""
@@ -211,7 +235,8 @@ def table() -> list[tuple[str, float]]:
 
 
 def theme_switch(data: Path) -> tuple[float, int]:
-    """The whole window changes its theme, on the page Plans: CPU time in ms until that is painted; its widgets."""
+    """The whole window changes its theme, on the page Plans: the most CPU time of one turn of the loop until all pages
+    are done, in ms; its widgets."""
     import asyncio
 
     import qasync
@@ -229,12 +254,12 @@ def theme_switch(data: Path) -> tuple[float, int]:
         window.frame.show()
         window.frame.go("plans")
         await asyncio.sleep(1)
+        turns = Turns()
         for mode in ("dark", "light", "dark", "light", "dark"):
-            began = time.thread_time()
+            turns.begin()
             theme().set_mode(mode)
-            window.frame.repaint()
-            found.append(1000 * (time.thread_time() - began))
-            await asyncio.sleep(0.5)
+            await asyncio.sleep(2)
+            found.append(max(turns.cpu))
         widgets = len(application.allWidgets())
         window.frame.close()
         await window.done.wait()
@@ -270,7 +295,7 @@ def main() -> None:
         for what, spent in table():
             report(f"table of {ROWS:,} requests, {what}", spent, "ms", "100")
         spent, widgets = theme_switch(data / "theme")
-        report(f"theme of the whole window ({widgets:,} widgets), longest of five switches", spent, "ms", "150")
+        report(f"theme of the whole window ({widgets:,} widgets), most CPU of a turn, five switches", spent, "ms", "50")
     finally:
         shutil.rmtree(data, ignore_errors=True)
         server.send_signal(signal.SIGTERM)

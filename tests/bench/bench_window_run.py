@@ -25,8 +25,7 @@ from typing import Any
 import psutil
 import qasync
 from bench_reconcile import foreign_bodies
-from bench_window import report, screen
-from PySide6.QtCore import Qt, QTimer
+from bench_window import Turns, report, screen
 from PySide6.QtWidgets import QApplication
 
 from gui.app import PAGES, make_application, make_window
@@ -40,37 +39,16 @@ LOOK = 2.0
 """Seconds that each other page is shown."""
 
 
-class Turns:
-    """The turns of the loop since `begin`, in ms."""
-
-    def __init__(self) -> None:
-        self.wall: list[float] = []
-        self.cpu: list[float] = []
-        self._timer = QTimer()
-        self._timer.setTimerType(Qt.TimerType.PreciseTimer)
-        self._timer.timeout.connect(self._tick)
-        self._timer.start(1)
-
-    def begin(self) -> None:
-        self.wall.clear()
-        self.cpu.clear()
-        self._last = (time.perf_counter(), time.thread_time())
-
-    def _tick(self) -> None:
-        before, self._last = self._last, (time.perf_counter(), time.thread_time())
-        self.wall.append(1000 * (self._last[0] - before[0]))
-        self.cpu.append(1000 * (self._last[1] - before[1]))
-
-    def say(self, what: str) -> None:
-        for kind, turns in (("wall", self.wall), ("processor", self.cpu)):
-            ordered = sorted(turns)
-            report(f"{what}: longest turn, {kind} time", ordered[-1], "ms", f"{LIMIT:g}")
-            report(f"{what}: 999 of 1,000 turns, {kind} time", ordered[len(ordered) * 999 // 1000], "ms", f"{LIMIT:g}")
-            report(f"{what}: turns over {LIMIT:g} ms, {kind} time", sum(turn > LIMIT for turn in turns), "", "0")
-        report(f"{what}: turns", len(self.wall), "", "")
-        report(f"{what}: memory of the window", psutil.Process().memory_info().rss / 2**20, "MiB", "")
-        load = os.getloadavg()[0]
-        report(f"{what}: load average at its end, {os.cpu_count()} cores", load, "", "")
+def say(turns: Turns, what: str) -> None:
+    for kind, found in (("wall", turns.wall), ("processor", turns.cpu)):
+        ordered = sorted(found)
+        report(f"{what}: longest turn, {kind} time", ordered[-1], "ms", f"{LIMIT:g}")
+        report(f"{what}: 999 of 1,000 turns, {kind} time", ordered[len(ordered) * 999 // 1000], "ms", f"{LIMIT:g}")
+        report(f"{what}: turns over {LIMIT:g} ms, {kind} time", sum(turn > LIMIT for turn in found), "", "0")
+    report(f"{what}: turns", len(turns.wall), "", "")
+    report(f"{what}: memory of the window", psutil.Process().memory_info().rss / 2**20, "MiB", "")
+    load = os.getloadavg()[0]
+    report(f"{what}: load average at its end, {os.cpu_count()} cores", load, "", "")
 
 
 async def until(condition: Callable[[], object], seconds: float) -> None:
@@ -97,7 +75,7 @@ async def run(data: Path, servers: int, seconds: int) -> None:
             window.frame.go(page.name)
             await asyncio.sleep(LOOK)
     what = f"window, {servers} servers, {seconds} s"
-    turns.say(what)
+    say(turns, what)
     latest = progress()
     report(f"{what}: requests made", latest.requested, "", "")
     report(f"{what}: of them recorded", latest.recorded, "", "")
@@ -126,7 +104,7 @@ async def load(data: Path, records: int) -> None:
     await until(lambda: presenter._loading is None, 1200)
     what = f"window, {records:,} records loaded"
     report(f"{what}: rate", records / (time.monotonic() - began), "1/s", "")
-    turns.say(what)
+    say(turns, what)
     window.frame.close_at_once()
     await window.done.wait()
 

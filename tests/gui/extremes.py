@@ -1,5 +1,5 @@
 """What is large, long or broken, for pictures: a workspace of 100,000 requests on 50 servers, names of 200 characters,
-and the progress of runs on 50 and on 500 servers."""
+the progress of runs on 50 and on 500 servers, and a fleet of 100 clients and 500 servers."""
 
 from __future__ import annotations
 
@@ -7,6 +7,9 @@ import random
 import time
 from pathlib import Path
 
+from agent.messages import Finding
+from gui.hub import AgentView
+from gui.models.fleet import FleetServer, SenderFigures
 from gui.reconcile import score
 from gui.runner.progress import Marker, RunProgress, SamplePoint, ServerRow
 from gui.store import ServerEntry, Store, TestSpec
@@ -109,3 +112,39 @@ def _speed(noise: random.Random, which: int, second: int) -> float:
         return 0.0
     mean = 1.5 if which == 4 else 9.0
     return max(0.2, noise.gauss(mean, 0.8)) * 2**20 if second % 12 != 6 else 0.0
+
+
+def clients(count: int = 100) -> list[AgentView]:
+    """Clients at work; some missing or draining, one with a name of 200 characters, one that means harm."""
+    now = time.time()
+    names = {7: "wn-" + "very-long-" * 20, 11: HOSTILE}
+    return [
+        AgentView(
+            id=f"id-{n}", kid="shared", name=names.get(n, f"c{n}"), role="client",
+            state="missing" if n % 33 == 5 else "draining" if n % 33 == 9 else "up",
+            host=f"wn{n:03}.example.org", version="1.2", platform="Linux 5.14", xrootd="5.7.3", pid=4000 + n, cpus=16,
+            joined=now - 3600, last_seen=now - (41 if n % 33 == 5 else 1), rtt=0.0004 * (1 + n % 9),
+            clock_offset=0.003 * (n % 7 - 3), cpu=float(n * 7 % 97), memory=(60 + n) << 20, requests=12_000 * n,
+            reason="no word for 41 s" if n % 33 == 5 else "",
+        )
+        for n in range(1, count + 1)
+    ]  # fmt: skip
+
+
+def servers(count: int = 500) -> list[FleetServer]:
+    """Servers, every hundredth with a monitoring line to be mended."""
+    noise = random.Random(5)
+    wrong = Finding(
+        severity="error", what="no close records", why="fstat without xfr", fixed="xrootd.monitor all fstat"
+    )
+    return [
+        FleetServer(
+            f"s{n:03}", _url(n), "check" if n % 100 == 7 else "up", "list", f"SITE-{n % 12:02}", f"s{n:03}", "v5.7.3",
+            config="no close records" if n % 100 == 7 else "ok", findings=(wrong,) if n % 100 == 7 else (),
+            figures=SenderFigures(
+                rate=noise.uniform(2, 30), last_minute=tuple(noise.uniform(2, 30) for _ in range(60)),
+                gaps=n % 100 // 90, oversize=0, shoveler=f"shoveler-{n % 4}", last_seen=time.time() - 2,
+            ),
+        )
+        for n in range(1, count + 1)
+    ]  # fmt: skip

@@ -82,6 +82,8 @@ class Camera:
 
         for mode in modes or ("light", "dark"):
             theme().set_mode(mode)  # type: ignore[arg-type]
+            while not self.window.frame.updatesEnabled():  # noqa: ASYNC110 - it keeps its picture until all is changed
+                await asyncio.sleep(0)
             # Never processEvents here: it would run callbacks of the loop inside this task, which asyncio refuses; the
             # task whose turn it was would then sleep for ever.
             await asyncio.sleep(0.8)
@@ -182,7 +184,7 @@ async def typical(camera: Camera) -> None:
 
 async def extreme(camera: Camera, data: Path) -> None:
     """What is large, long or hostile."""
-    from tests.gui.extremes import fill, progress
+    from tests.gui.extremes import clients, fill, progress, servers
 
     window, shoot = camera.window, camera.shoot
     database = data / "extreme.db"
@@ -191,15 +193,23 @@ async def extreme(camera: Camera, data: Path) -> None:
     await until(window, lambda: window.workspace is not None, "the workspace is open")
     live = page(window, "live")
 
-    def listed(servers: int) -> bool:
-        return len(live.table.model.rows.all) == servers
+    def listed(count: int) -> bool:
+        return len(live.table.model.rows.all) == count
 
-    for servers in (50, 500):
+    for count in (50, 500):
         window.go("live")
         await asyncio.sleep(2)  # it reads what the last run was
-        live.show_progress(progress(servers))
-        await until(window, partial(listed, servers), f"{servers} servers are shown")
-        await shoot(f"live-{servers}")
+        live.show_progress(progress(count))
+        await until(window, partial(listed, count), f"{count} servers are shown")
+        await shoot(f"live-{count}")
+    window.go("fleet")
+    window.beat.stop()  # it would show who is really there
+    page(window, "fleet").set_clients(clients())
+    page(window, "fleet").set_servers(servers())
+    await shoot("fleet-500")
+    page(window, "fleet").servers.select_key(servers()[6].url)
+    await shoot("fleet-500-chosen")
+    window.beat.start()
     window.go("runs")
     await shoot("runs-many")
     window.go("result", run=run)

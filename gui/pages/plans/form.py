@@ -15,7 +15,6 @@ from typing import Any
 from PySide6.QtCore import QSignalBlocker, Qt, Signal
 from PySide6.QtWidgets import (
     QButtonGroup,
-    QCheckBox,
     QFileDialog,
     QGridLayout,
     QHBoxLayout,
@@ -29,7 +28,7 @@ from PySide6.QtWidgets import (
 from gui.campaign.choices import Noun, can_be_typed, choice_text, parse_choice
 from gui.campaign.plan import WRITE_DIRECTORY, Choice, Files, Plan, Test, Who
 from gui.pages.plans.workloads import WorkloadRows
-from gui.widgets.fields import LargeField, NumberField, WholeField
+from gui.widgets.fields import CheckField, LargeField, NumberField, WholeField
 from gui.widgets.parts import Elided, button, label, segments
 
 SOURCES = (("lab", "Of the lab"), ("list", "A list"), ("dir", "A directory"))
@@ -102,10 +101,10 @@ class TestForm(QWidget):
         self.write = QLineEdit()
         self.write.setFixedWidth(240)
         self.write.setPlaceholderText(WRITE_DIRECTORY)
-        self.verify = QCheckBox("Compare the bytes with their checksum")
+        self.verify = CheckField("Compare the bytes with their checksum")
         self.repeats = WholeField(0, 1000)
         self.seed = LargeField(2**53, width=176)
-        self.barrier = QCheckBox("All servers begin each round together")
+        self.barrier = CheckField("All servers begin each round together")
         self.timeout = NumberField(86_400, "s", width=96)
         self.request_timeout = NumberField(30 * 86_400, "s", width=96)
         self.settle = NumberField(604_800, "s", width=104)

@@ -37,9 +37,9 @@ class FormAndPreview(QWidget):
         self._inside_column.addWidget(form)
         self.form_area = _scrolling(self._inside)
         self._side = QWidget()
-        self._side.setFixedWidth(SIDE + 16)
+        self._side.setFixedWidth(SIDE + 24)
         self._side_column = QVBoxLayout(self._side)
-        self._side_column.setContentsMargins(0, 8, 16, 8)
+        self._side_column.setContentsMargins(8, 8, 16, 8)
         self._side_column.setSpacing(8)
         self.side_scroll = _Fitting()
         self._side_column.addWidget(self.side_scroll)
@@ -71,7 +71,7 @@ class FormAndPreview(QWidget):
 
     def choose_way(self) -> None:
         """Put the preview where there is room for it; call when the form has other fields."""
-        room = self._form.minimumSizeHint().width() + 48 + SIDE + 16
+        room = self._form.minimumSizeHint().width() + 48 + SIDE + 24
         self._place(beside=self.width() >= room)
         self.side_scroll.updateGeometry()
 

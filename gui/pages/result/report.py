@@ -10,7 +10,6 @@ from PySide6.QtGui import QGuiApplication, QImage, QPainter, QTextDocument
 from PySide6.QtSvg import QSvgRenderer
 from PySide6.QtWidgets import (
     QButtonGroup,
-    QCheckBox,
     QDialog,
     QFileDialog,
     QHBoxLayout,
@@ -24,6 +23,7 @@ from PySide6.QtWidgets import (
 from gui.report import ENDINGS
 from gui.report.palette import LIGHT
 from gui.report.preview import Preview
+from gui.widgets.fields import CheckField
 from gui.widgets.parts import button, label, line, segments
 from gui.widgets.theme import fixed_font, theme
 
@@ -103,7 +103,7 @@ class ReportSheet(QDialog):
         self.formats = segments(*made, group=self.choices)
         made[0].setChecked(True)
         self.choices.buttonToggled.connect(lambda _button, on: self._ask() if on else None)
-        self.redact = QCheckBox("Leave out names of hosts and people")
+        self.redact = CheckField("Leave out names of hosts and people")
         self.redact.toggled.connect(self._ask)
         self.purpose = label("", "secondary")
         self.page = SafeBrowser()

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from PySide6.QtCore import Qt, Signal
 from PySide6.QtGui import QGuiApplication
-from PySide6.QtWidgets import QCheckBox, QDialog, QGridLayout, QHBoxLayout, QLineEdit, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QDialog, QGridLayout, QHBoxLayout, QLineEdit, QVBoxLayout, QWidget
 
 from agent.messages import SCOPES
 from gui.hub.keys import AGENT_SCOPES
@@ -15,6 +15,7 @@ from gui.models import figures
 from gui.models.keys import STATES, KeyRow
 from gui.models.rows import Column
 from gui.pages.settings.rows import Section
+from gui.widgets.fields import CheckField
 from gui.widgets.parts import button, label, line
 from gui.widgets.question import ask
 from gui.widgets.table import Empty, Table
@@ -156,7 +157,7 @@ class NewKeySheet(QDialog):
         self.who.setMaxLength(64)
         self.who.setPlaceholderText("anybody")
         self.who.setAccessibleName("Agent or operator that alone may use it")
-        self.scopes = {scope: QCheckBox(scope) for scope in SCOPES if scope != "join"}
+        self.scopes = {scope: CheckField(scope) for scope in SCOPES if scope != "join"}
         allows = QVBoxLayout()
         allows.setSpacing(4)
         for scope, box in self.scopes.items():

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from gui.models.live_servers import News, medians, news, ordered, slow_seconds, summary
+from gui.models.live_servers import News, medians, news, ordered, rough, slow_seconds, summary
 from gui.runner.progress import ServerRow
 
 
@@ -71,6 +71,12 @@ def test_the_median_of_each_second_is_that_of_the_servers_measured_in_it(servers
     values = noise.random((servers, 40))
     values[1:][noise.random((servers - 1, 40)) < 0.4] = np.nan
     assert medians(values).tolist() == np.nanmedian(values, axis=0).tolist()
+
+
+def test_a_duration_is_short_enough_for_the_table_beside_the_map() -> None:
+    assert [rough(seconds) for seconds in (0.2, 12, 80, 99.4, 130, 5900, 9000)] == [
+        "0 s", "12 s", "80 s", "99 s", "2 min", "98 min", "2 h",
+    ]  # fmt: skip
 
 
 def test_the_summary_counts_what_is_to_be_looked_at() -> None:

@@ -5,7 +5,9 @@ from __future__ import annotations
 import pytest
 from PySide6.QtTest import QTest
 
-from gui.widgets.fields import ClockField, LargeField, NumberField
+from gui.widgets.fields import CheckField, ClockField, LargeField, NumberField
+from gui.widgets.theme import theme
+from tests.gui.parts import wear
 
 
 def typed(field, text: str) -> float:
@@ -69,3 +71,23 @@ def test_a_time_takes_no_letters_and_keeps_its_bounds(qtbot) -> None:
     typed(field, "500")
     field.interpretText()
     assert field.value() <= 100
+
+
+@pytest.mark.parametrize("mode", ["light", "dark"])
+def test_the_box_of_a_check_is_seen_and_its_tick(qtbot, mode) -> None:
+    field = CheckField("Compare")
+    qtbot.addWidget(field)
+    field.show()
+    qtbot.waitExposed(field)
+    wear(mode, field)
+
+    def colours() -> set[str]:
+        picture = field.grab().toImage()
+        return {picture.pixelColor(x, y).name() for x in range(20) for y in range(field.height())}
+
+    assert theme().hex("border_strong").lower() in colours()
+    assert theme().hex("accent").lower() not in colours()
+    field.setChecked(True)
+    assert theme().hex("accent").lower() in colours()
+    ticked = len(colours())
+    assert ticked > 3, "the tick has colours of its own"
