@@ -18,14 +18,15 @@ from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from itertools import takewhile
 from typing import Protocol, runtime_checkable
-from weakref import ref
+from weakref import WeakSet, ref
 
 from PySide6.QtCore import Qt, QTimer
 from PySide6.QtWidgets import QApplication, QScrollArea, QStackedWidget, QWidget
 from shiboken6 import isValid
 
-FEW = 250
-"""Widgets up to which the application's own sheet is replaced (50 ms)."""
+FEW = 60
+"""Followers up to which the application's own sheet is replaced: about 250 widgets, 50 ms. Widgets are not counted: to
+list them all while some of them go has ended the program."""
 HOLDERS = (QWidget, QStackedWidget, QScrollArea)
 """Kinds of widgets of which one sees only what is in them: no rule of the sheet has a colour for them."""
 PIECE = 200
@@ -36,6 +37,8 @@ TURN = 0.01
 
 WORN = "worn"
 """The property of a widget that has the application's sheet in place of one of its own: the number of the change."""
+_wearing: WeakSet[QWidget] = WeakSet()
+"""Those that have it."""
 
 
 def give_sheet(widget: QWidget, sheet: str) -> None:
@@ -46,6 +49,7 @@ def give_sheet(widget: QWidget, sheet: str) -> None:
     if widget.property(WORN) and around is not None:  # what is around it wears that from now on
         around.setStyleSheet(widget.styleSheet())
         around.setProperty(WORN, widget.property(WORN))
+        _wearing.add(around)
         widget.setProperty(WORN, None)
     widget.setStyleSheet(sheet)
 
@@ -135,11 +139,11 @@ class Wardrobe:
         assert isinstance(application, QApplication)
         self._sheet = sheet
         self._number += 1
-        if not application.styleSheet() or len(application.allWidgets()) <= FEW:
+        if not application.styleSheet() or sum(each.owner is not None for each in self._followers) <= FEW:
             self._stale = False
             application.setStyleSheet(sheet)
-            for widget in application.allWidgets():
-                if widget.property(WORN):
+            for widget in list(_wearing):
+                if isValid(widget) and widget.property(WORN):
                     widget.setProperty(WORN, None)
                     widget.setStyleSheet("")
             self._begin(())
@@ -210,6 +214,7 @@ class Wardrobe:
     def _dress(self, widget: QWidget) -> None:
         if self._stale and isValid(widget) and widget.property(WORN) != self._number:
             widget.setProperty(WORN, self._number)
+            _wearing.add(widget)
             widget.setStyleSheet(self._sheet)
 
     def _tell(self, follower: Follower) -> None:
