@@ -11,7 +11,7 @@ import pytest
 from agent.messages import Awaited, Probe, Probed, Request, Sample, Silence
 from gui.campaign import limits
 from gui.models.environment import facts_of as shown
-from gui.report import build, text_table
+from gui.report import build, remarks_of, text_table
 from gui.report.facts import facts_of
 from gui.runner import RunRefusedError
 from gui.runner.checklist import Check
@@ -582,3 +582,26 @@ async def test_an_older_server_that_lets_nobody_write_is_refused(stage: Any) -> 
                            r"may not write to /store/write \(permission denied\)"):  # fmt: skip
             await stage.run(stage.plan_text.replace("repeats", 'protocol = "https"\nrepeats'))
         assert workspace.store.runs() == []
+
+
+async def test_a_client_at_its_limit_is_named_live_and_in_the_report(
+    stage: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("gui.campaign.generators.STEADY", 0.0)
+    monkeypatch.setattr("gui.runner.driver.WATCH_SECONDS", 0.0)
+    async with stage.open() as workspace:
+        c1, _ = await stage.join("c1", "c2", hold=lambda request: True)
+        c1.cpu = 99.0
+        running = stage.start()
+        await stage.until(lambda: "c1 is at its limit" in " ".join(problem.text for problem in stage.now.problems))
+        rows = {client.name: client for client in stage.now.clients}
+        assert (rows["c1"].busy, rows["c2"].busy) == (True, False)
+        for agent in stage.agents.values():
+            agent.hold = lambda request: False
+            await agent.release()
+        result = await running
+        assert "c1 is at its limit" not in " ".join(problem.text for problem in workspace.progress.latest.problems)
+        (said,) = [remark for remark in remarks_of(build(workspace.store, result.run)) if "at its limit" in remark]
+    assert "c1 was at its limit for " in said
+    assert "99 % in all" in said
+    assert "the generator, not the servers, may be what was measured" in said
