@@ -17,7 +17,7 @@ from typing import Literal
 from collector.correlate import Options
 from collector.correlate.options import LOGICAL_DIRECTORIES
 from collector.sinks import STREAMS
-from shoveler.bus import BusAddress, BusError, BusOptions, check_tls, parse_bus_address
+from shoveler.bus import BusAddress, BusError, BusOptions, check_tls, parse_bus_address, unpaired
 from shoveler.service import Address, ConfigError, Mistake, Schema, Setting, Settings, Value, parse_address
 
 PACKETS = "shoveled-xrd"
@@ -303,6 +303,9 @@ def plan(settings: CollectorSettings, environ: Mapping[str, str] | None = None) 
     problems: list[Mistake] = []
     source = _input(settings, problems)
     sinks = _outputs(settings, source, problems)
+    alone = unpaired(settings.bus_cert_file, settings.bus_key_file)
+    if alone is not None:
+        problems.append(Mistake(settings.origin(alone[0]), alone[1]))
     shards: list[int] = []
     count = settings.shards_count
     if isinstance(source, BusInput) and source.queue is None:

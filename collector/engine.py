@@ -58,7 +58,7 @@ _ADVISE_EVERY = 5.0
 _WIND_DOWN = 5.0
 """Seconds for what is in flight when we are told to stop. A stop may take ten in total, even when the broker is silent,
 and then the last status message and closing each connection also take as long as they may."""
-_REFUSED_FOR = 3.0
+_IN_USE_FOR = 3.0
 """A refusal at the start is final after this long: a broker may need a moment to notice that our predecessor died."""
 _STANDBY_LOOK = 0.5
 _DECLARED_FOR = 10.0
@@ -113,7 +113,7 @@ class Engine:
 
     def run(self, stopping: threading.Event) -> bool:
         """Until `stopping` is set or the input has ended. True when the next owner has everything. That is false for a
-        replay stopped before its end, because its position is not kept. Raises BusRefusedError (from the start on, for
+        replay stopped before its end, because its position is not kept. Raises BusInUseError (from the start on, for
         several seconds), CheckpointUnusableError, OutputClosedError.
         """
         cycle = self._cycle
@@ -128,7 +128,7 @@ class Engine:
                 if now >= due:
                     due = now + _SNAPSHOT_EVERY
                     self.snapshot = self._look()
-                    self._give_up_when_refused(now - begun)
+                    self._give_up_when_in_use(now - begun)
                 if now >= advice_due:
                     advice_due = now + _ADVISE_EVERY
                     self._advice.look()
@@ -157,11 +157,11 @@ class Engine:
         else:
             _log.info("the input has ended: %d datagrams, %d records", *total)
 
-    def _give_up_when_refused(self, running: float) -> None:
-        if isinstance(self._source, BusSource) and running > _REFUSED_FOR:
-            refused = self._source.refused_at_start
-            if refused is not None:
-                raise refused
+    def _give_up_when_in_use(self, running: float) -> None:
+        if isinstance(self._source, BusSource) and running > _IN_USE_FOR:
+            in_use = self._source.taken_by_another
+            if in_use is not None:
+                raise in_use
 
     def _look(self) -> Snapshot:
         cycle, counts = self._cycle, self._cycle.counts

@@ -10,7 +10,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from shoveler.bus import BusAddress, BusOptions, BusRefusedError, check_tls, parse_bus_address
+from shoveler.bus import BusAddress, BusOptions, BusRefusedError, check_tls, parse_bus_address, unpaired
 from shoveler.control import Options
 from shoveler.intake import check_map
 from shoveler.listeners import open_listener
@@ -238,8 +238,9 @@ def problems(settings: ShovelerSettings, *, checking: bool = False) -> list[Mist
             found.append(Mistake(settings.origin(name), f"{name}: there is no file {path}"))
         elif path is not None and not os.access(path, os.R_OK):
             found.append(Mistake(settings.origin(name), f"{name}: this user cannot read {path}"))
-    if settings.bus_key_file and not settings.bus_cert_file:
-        found.append(Mistake(settings.origin("bus.key_file"), "bus.key_file needs bus.cert_file"))
+    alone = unpaired(settings.bus_cert_file, settings.bus_key_file)
+    if alone is not None:
+        found.append(Mistake(settings.origin(alone[0]), alone[1]))
     if not settings.source and not settings.listen:
         found.append(Mistake(settings.origin("listen"), "listen is empty: there is nothing to receive from"))
     if checking:

@@ -14,7 +14,7 @@ from itertools import count
 from collector.sources import NOTHING, Datagram, Reject, Taken, split_id
 from collector.wire.userid import is_remote
 from shoveler import envelope
-from shoveler.bus import BusError, BusRefusedError, Consumer, Incoming
+from shoveler.bus import BusError, BusInUseError, BusRefusedError, Consumer, Incoming
 from shoveler.service import delays
 
 _log = logging.getLogger(__name__)
@@ -37,8 +37,9 @@ _CYCLE_BYTES = 8 * 2**20
 class BusSource:
     """A `Source` that opens its consumer itself, as often as necessary.
 
-    `connect` gets the prefetch and makes a consumer; it may raise BusError. What it raises at the first attempts,
-    before anything has worked, is in `refused_at_start`, so that the program can end with that sentence.
+    `connect` gets the prefetch and makes a consumer; it may raise BusError, at the start as later: the source then waits
+    and tries again. That another program has the queue, and had it from the start, is in `taken_by_another`, so that the
+    program can end with that sentence.
     """
 
     captured = False
@@ -72,7 +73,7 @@ class BusSource:
         self._renew = False
         self._next_raise = 0.0
         self._ever = False
-        self.refused_at_start: BusRefusedError | None = None
+        self.taken_by_another: BusInUseError | None = None
         self.trouble = ""
 
     def take(self, timeout: float) -> Taken:
@@ -156,14 +157,14 @@ class BusSource:
                 self._consumer = self._connect(self._prefetch)
             except BusError as error:
                 if not self._ever:
-                    self.refused_at_start = error if isinstance(error, BusRefusedError) else None
+                    self.taken_by_another = error if isinstance(error, BusInUseError) else None
                 self._lost(error)
                 return None
             if self.trouble:
                 _log.warning("%s: taking again", self._name)
                 self.trouble = ""
             self._ever = True
-            self.refused_at_start = None
+            self.taken_by_another = None
             self._delays = delays()
         return self._consumer
 

@@ -54,7 +54,7 @@ from shoveler.bus.messages import (
     Publisher,
     Topology,
 )
-from shoveler.bus.options import BusOptions
+from shoveler.bus.options import BusOptions, unpaired
 from shoveler.bus.requests import Requests
 
 __all__ = [
@@ -82,4 +82,5 @@ __all__ = [
     "open_subscription",
     "open_topology",
     "parse_bus_address",
+    "unpaired",
 ]

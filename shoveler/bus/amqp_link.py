@@ -313,10 +313,32 @@ def _connect_failure(error: BaseException, address: BusAddress) -> BusError:
 
 _STRICT_CHECKS = range(80, 95)
 """OpenSSL's X509_V_ERR_… codes that only VERIFY_X509_STRICT raises, which Python sets from 3.13 on."""
+_NOT_YET, _EXPIRED = 9, 10
+_OTHER_HOST = (62, 64)
+"""X509_V_ERR_CERT_NOT_YET_VALID, …_CERT_HAS_EXPIRED, …_HOSTNAME_MISMATCH, …_IP_ADDRESS_MISMATCH."""
 _RFC_5280 = (
     "Python 3.13 and newer accept only certificates that follow RFC 5280: have the CA certificate reissued with "
     "basicConstraints=critical,CA:TRUE and keyUsage=critical,keyCertSign,cRLSign"
 )
+
+
+def untrusted(error: ssl.SSLCertVerificationError, where: str) -> BusRefusedError:
+    """The sentence for a certificate of the broker that was not accepted: what is wrong, and whose turn it is."""
+    code = error.verify_code
+    if code == _EXPIRED:
+        return BusRefusedError(
+            f"the certificate of {where}, or of its CA, has expired: it must be renewed there (or this machine's clock "
+            "is wrong)"
+        )
+    if code == _NOT_YET:
+        return BusRefusedError(f"the certificate of {where} is not valid yet: one of the two clocks is wrong")
+    if code in _OTHER_HOST:
+        host = where.rpartition(":")[0]
+        return BusRefusedError(
+            f"the certificate of {where} is for another host: use the name that is in it, or have one made for {host}"
+        )
+    advice = _RFC_5280 if code in _STRICT_CHECKS else "check the CA file"
+    return BusRefusedError(f"the certificate of {where} is not trusted: {error.verify_message}; {advice}")
 
 
 def _attempt_failure(error: BaseException, address: BusAddress) -> BusError:
@@ -324,8 +346,7 @@ def _attempt_failure(error: BaseException, address: BusAddress) -> BusError:
     if isinstance(error, pika_workflow.AMQPConnectorPhaseErrorBase):
         error = error.exception
     if isinstance(error, ssl.SSLCertVerificationError):
-        advice = _RFC_5280 if error.verify_code in _STRICT_CHECKS else "check the CA file"
-        return BusRefusedError(f"the certificate of {where} is not trusted: {error.verify_message}; {advice}")
+        return untrusted(error, where)
     if isinstance(error, ssl.SSLError):
         return BusRefusedError(f"no TLS with {where}: {_why(error)}; is this the amqps port?")
     # pika guesses from the phase in which a connection ended, and keeps the true reason as text only.

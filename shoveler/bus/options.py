@@ -30,3 +30,18 @@ class BusOptions:
 
 
 DEFAULT_OPTIONS = BusOptions()
+
+
+def unpaired(cert_file: Path | None, key_file: Path | None) -> tuple[str, str] | None:
+    """A certificate without its key, or a key without its certificate: the name of the setting, and the sentence."""
+    if cert_file is None:
+        return None if key_file is None else ("bus.key_file", "bus.key_file needs bus.cert_file")
+    if key_file is not None:
+        return None
+    try:
+        has_key = b"PRIVATE KEY-----" in cert_file.read_bytes()
+    except OSError:
+        return None  # the file itself is what is wrong, and others say so
+    if has_key:
+        return None
+    return ("bus.cert_file", f"bus.cert_file: {cert_file} holds no private key, and bus.key_file names none")

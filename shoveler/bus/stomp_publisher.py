@@ -255,7 +255,9 @@ def _connected(address: BusAddress, options: BusOptions) -> socket.socket:
         secured = context.wrap_socket(plain, server_hostname=address.host)
     except ssl.SSLCertVerificationError as error:
         plain.close()
-        raise BusRefusedError(f"the certificate of {where} is not valid: {error.verify_message}") from None
+        from shoveler.bus.amqp_link import untrusted
+
+        raise untrusted(error, where) from None
     except OSError as error:
         plain.close()
         raise BusUnavailableError(f"TLS with {where} failed: {error.strerror or error}") from None

@@ -16,7 +16,7 @@ from typing import Any
 import pika
 
 from shoveler.bus.address import BusAddress
-from shoveler.bus.amqp_link import Link, tls_context
+from shoveler.bus.amqp_link import Link, tls_context, untrusted
 from shoveler.bus.messages import BusMissingError, BusRefusedError, BusUnavailableError
 from shoveler.bus.options import BusOptions
 
@@ -66,7 +66,7 @@ def reach(address: BusAddress, options: BusOptions) -> Reached:
                     ssl.cert_time_to_seconds(str(ends)) if ends else None,
                 )
         except ssl.SSLCertVerificationError as error:
-            raise BusRefusedError(f"the certificate of {where} is not trusted: {error.verify_message}") from None
+            raise untrusted(error, where) from None
         except (ssl.SSLError, OSError) as error:
             why = getattr(error, "reason", "") or getattr(error, "strerror", "") or str(error)
             raise BusRefusedError(f"no TLS with {where} ({why}); is this its amqps port?") from None

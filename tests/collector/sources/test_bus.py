@@ -11,7 +11,7 @@ import pytest
 from collector.sources import Datagram, split_id
 from collector.sources.bus import BusSource
 from shoveler import envelope
-from shoveler.bus import BusRefusedError, BusUnavailableError, Incoming
+from shoveler.bus import BusInUseError, BusRefusedError, BusUnavailableError, Incoming
 
 
 class Queue:
@@ -146,18 +146,32 @@ def test_a_lost_connection_voids_its_tokens_and_is_tried_again_later(
     assert warnings == ["queue q: broker:5672 cannot be reached; trying again", "queue q: taking again"]
 
 
-def test_a_refusal_at_the_start_is_there_for_whoever_wants_to_give_up(queue: Queue, make: Any, time: Time) -> None:
+def test_a_queue_that_another_has_from_the_start_is_there_for_whoever_wants_to_give_up(queue: Queue, make: Any, time: Time) -> None:
     source = make()
-    queue.fail = BusRefusedError("the queue 'q' is already consumed by another program")
+    queue.fail = BusInUseError("the queue 'q' is already consumed by another program")
     source.take(0.1)
-    assert str(source.refused_at_start) == "the queue 'q' is already consumed by another program"
+    assert str(source.taken_by_another) == "the queue 'q' is already consumed by another program"
     queue.fail = None
     time.now += 60
     source.take(0.1)
-    assert source.refused_at_start is None
+    assert source.taken_by_another is None
     queue.fail = BusRefusedError("the queue is gone")
     source.take(0.1)
-    assert source.refused_at_start is None  # it worked before: worth waiting for
+    assert source.taken_by_another is None  # it worked before: worth waiting for
+
+
+def test_a_broker_that_refuses_is_waited_for_at_the_start_too(queue: Queue, make: Any, time: Time) -> None:
+    """A password that is not right yet, a user that is made later: waiting, as while running."""
+    source = make()
+    queue.fail = BusRefusedError("broker:5672 refuses the user 'tally': wrong user, password or token")
+    source.take(0.1)
+    assert source.taken_by_another is None
+    assert "refuses the user" in source.trouble
+    queue.fail = None
+    time.now += 60
+    queue.give(single(b"a"))
+    assert len(source.take(1.0).datagrams) == 1
+    assert source.trouble == ""
 
 
 def test_keeping_alive_takes_nothing_and_notices_a_loss(queue: Queue, make: Any) -> None:

@@ -446,7 +446,7 @@ def test_amqps_that_cannot_be_trusted(tls_port: int, certificates: Path, broker:
     assert f"the certificate of 127.0.0.1:{tls_port} is not trusted" in refused(url, **mine)
     assert "is not trusted" in refused(url, ca_file=certificates / "other.pem", **mine)
     said = refused(url.replace("127.0.0.1", "localhost"), ca_file=certificates / "ca.pem", **mine)
-    assert "is not trusted: Hostname mismatch" in said
+    assert "is for another host" in said
     assert "is this the amqps port?" in refused(f"amqps://127.0.0.1:{broker.port}/", ca_file=certificates / "ca.pem")
     assert "ended the connection before it was open" in unavailable(f"amqp://tally:pw@127.0.0.1:{tls_port}/")
     missing = tmp_path / "missing.pem"
