@@ -37,9 +37,9 @@ _CYCLE_BYTES = 8 * 2**20
 class BusSource:
     """A `Source` that opens its consumer itself, as often as necessary.
 
-    `connect` gets the prefetch and makes a consumer; it may raise BusError, at the start as later: the source then waits
-    and tries again. That another program has the queue, and had it from the start, is in `taken_by_another`, so that the
-    program can end with that sentence.
+    `connect` gets the prefetch and makes a consumer; it may raise BusError, at the start as later: the source then
+    waits and tries again. That another program has the queue, and had it from the start, is in `taken_by_another`, so
+    that the program can end with that sentence.
     """
 
     captured = False

@@ -146,7 +146,7 @@ def test_a_lost_connection_voids_its_tokens_and_is_tried_again_later(
     assert warnings == ["queue q: broker:5672 cannot be reached; trying again", "queue q: taking again"]
 
 
-def test_a_queue_that_another_has_from_the_start_is_there_for_whoever_wants_to_give_up(queue: Queue, make: Any, time: Time) -> None:
+def test_that_another_has_the_queue_from_the_start_is_told(queue: Queue, make: Any, time: Time) -> None:
     source = make()
     queue.fail = BusInUseError("the queue 'q' is already consumed by another program")
     source.take(0.1)
