@@ -43,18 +43,12 @@ def wrong(line: str) -> str:
             flags |= {flag for option in command.options for flag in option.flags}
         elif re.match(r"--?[a-z]", word) and word.partition("=")[0] not in flags:
             return f"{command.name} has no option {word}"
-        elif (
-            command.commands
-            and not command.operands
-            and re.fullmatch(r"[a-z][a-z-]+", word)
-            and command.name == match[1]
-        ):
-            return f"{match[1]} has no command {word}"
     return ""
 
 
 def _below(command: Command, word: str) -> Command | None:
-    return next((each for each in command.commands if each.name == f"{command.name} {word}"), None)
+    first = word.partition("|")[0]  # stop|pause|resume
+    return next((each for each in command.commands if each.name == f"{command.name} {first}"), None)
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
