@@ -16,6 +16,8 @@ from manuals import Command, program_of  # noqa: E402
 PROGRAMS = {name: program_of(name) for name in ("tally", "tally-agent", "tally-shoveler", "tally-collector")}
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 START = re.compile(r"(?:sudo (?:-u \w+ )?)?(tally(?:-agent|-shoveler|-collector)?)(?= |$)")
+OF_THE_WINDOW = {"--hub", "--kid", "--key-file", "--name", "--pin", "--ca-file"}
+"""Options of `tally` alone, which opens a window on another machine's hub: its help names them in a sentence."""
 INLINE = re.compile(r"`([^`\n]+)`")
 
 
@@ -36,6 +38,7 @@ def wrong(line: str) -> str:
         return ""
     command = PROGRAMS[match[1]]
     flags = {flag for option in command.options for flag in option.flags}
+    flags |= OF_THE_WINDOW if command is PROGRAMS["tally"] else set()
     for word in re.findall(r"[^\s\[\]…]+", line[match.end() :]):
         below = _below(command, word)
         if below is not None:
