@@ -53,6 +53,7 @@ Percent = Annotated[float, Meta(ge=0, le=100_000)]
 Amount = Annotated[float, Meta(ge=0, le=1e18)]
 MAX_SERVERS = 500
 """How many servers one server agent stands beside."""
+Check = Annotated[str, Meta(max_length=64, pattern=r"^(adler32:[0-9a-f]{8}|content:[0-9]+)?\Z")]
 
 
 class Message(Struct, frozen=True, tag_field="type", forbid_unknown_fields=False):
@@ -172,12 +173,14 @@ class Workload(Struct, frozen=True):
 
     full: all `size` bytes, in reads of 1 MiB. range: one read of `bytes` at a random offset. vector: one vector read
     of `chunks` pieces of `bytes` each, no piece twice (a small file has fewer). long: `reads` reads of `bytes`, `pause`
-    seconds between them. write: `bytes` written to a new file. Reads that would go past the catalogue's size are
+    seconds between them. past_end: two reads of `bytes`, one across the end of the file and one from its end on.
+    write: `bytes` written to a new file. All other reads that would go past the catalogue's size are
     shortened. 0 means the default: 1 MiB of `bytes` (64 KiB in a vector read), 16 `chunks` and 2 `reads`.
 
-    Over HTTP a read is a GET (of one range, or of several for vector) and a write a PUT; long does not exist there."""
+    Over HTTP a read is a GET (of one range, or of several for vector) and a write a PUT; long and past_end do not exist
+    there."""
 
-    kind: Literal["full", "range", "vector", "long", "write"] = "full"
+    kind: Literal["full", "range", "vector", "long", "past_end", "write"] = "full"
     bytes: Annotated[int, Meta(ge=0, le=2**40)] = 0
     chunks: Annotated[int, Meta(ge=0, le=1024)] = 0
     reads: Annotated[int, Meta(ge=0, le=1_000_000)] = 0
@@ -188,7 +191,8 @@ class Workload(Struct, frozen=True):
     weight: Annotated[int, Meta(ge=1, le=1000)] = 1
     """Its share of a mix's requests."""
     verify: bool = False
-    """Compare the checksum of what was read whole with the one that the server offers."""
+    """Compare what was read with what it should be: see `Request.check`, and over HTTP the checksum that the server
+    offers."""
 
 
 class Auth(Struct, frozen=True):
@@ -236,6 +240,9 @@ class Request(Struct, frozen=True, array_like=True):
     own: bool = False
     """The file is the client's own: it is written before the request begins, and removed after it. For servers that
     report nothing of an HTTP client: the tag is then a part of the path."""
+    check: Check = ""
+    """What is known of the file's bytes: ``adler32:HEX`` of the whole, or ``content:SEED``, from which each byte
+    follows (`agent.workloads.known`); empty: nothing."""
 
 
 class Round(Message, frozen=True, tag="round"):
@@ -742,6 +749,8 @@ class LabState(Struct, frozen=True):
     """Caches in front of the first server; not among `servers`, since clients have to choose them explicitly."""
     active: list[LabFault] = []
     """The faults that are on, of whoever began them. One whose `until` is past is over, whatever stands here."""
+    content: str = ""
+    """What determines the bytes of the test files, as in `Request.check`; empty: nobody knows."""
     ca: str = ""
     """Path of the certificate (PEM) of the authority that has signed the servers' certificates."""
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from agent.lab.options import LabOptions
 from agent.messages import LabFile
+from agent.workloads.known import known_bytes
 
 READ_PATH = "/store/test"
 """Where the servers have the test files, read-only."""
@@ -38,10 +39,9 @@ def make_files(files: list[LabFile], directory: Path, seed: int) -> None:
     """Write them, read-only, into a new `directory`. Raises OSError, for example when the disk is full."""
     directory.mkdir()
     for file in files:
-        dice = random.Random(f"{seed}:{file.path}")
         path = directory / Path(file.path).name
         with path.open("wb") as out:
             for start in range(0, file.size, _BLOCK):
-                out.write(dice.randbytes(min(_BLOCK, file.size - start)))
+                out.write(known_bytes(str(seed), file.path, start, min(_BLOCK, file.size - start)))
         path.chmod(0o444)
     directory.chmod(0o555)

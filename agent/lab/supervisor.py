@@ -487,6 +487,7 @@ class Supervisor:
             faults={} if self._faults is None else self._faults.available(),
             caches=[entry for entry, p in zip(entries, self._plans, strict=True) if p.origin],
             active=[] if self._faults is None else self._faults.active(),
+            content=f"content:{self._options.seed}",
             ca=str(self._layout.authority),
         )
 

@@ -26,6 +26,7 @@ from typing import Any, Final
 from agent.messages import Phases, Request, Workload
 from agent.workloads.address import Address, absolute, address_of
 from agent.workloads.answers import Answers
+from agent.workloads.known import expected
 from agent.workloads.outcome import FailedError, Outcome, StoppedError
 from agent.workloads.plan import Pause, Read, VectorRead, Write, content, steps
 
@@ -146,6 +147,7 @@ class Client:
                 outcome.phases = Phases(open=outcome.phases.open, first=time.monotonic() - began)
 
         data = content(request.seed) if workload.kind == "write" else b""
+        right = expected(workload, request)
         ends = time.monotonic() + self._request_timeout
         for step in steps(workload, request):
             if stop.is_set():
@@ -158,11 +160,13 @@ class Client:
                 case Read(offset, size):
                     outcome.read_asked += size
                     outcome.read_ops += 1
-                    got = len(self._call("read", file.read, offset, size))
+                    came = self._call("read", file.read, offset, size)
+                    got = len(came)
                     heard()
                     outcome.read_got += got
                     add(got)
-                    if got != size:
+                    right.take(offset, came)
+                    if got != min(size, max(0, request.size - offset)):
                         raise FailedError(
                             f"read: the file ends at byte {offset + got}, the catalogue says {request.size}."
                         )
@@ -177,6 +181,8 @@ class Client:
                     add(got)
                     if got != asked:
                         raise FailedError(f"vector read: {asked} bytes were requested, {got} came.")
+                    for (offset, _), chunk in zip(chunks, answer.chunks, strict=True):
+                        right.take(offset, chunk.buffer)
                 case Write(offset, size):
                     outcome.write_ops += 1
                     self._call("write", file.write, data[:size], offset, size)
@@ -185,6 +191,7 @@ class Client:
                 case Pause(seconds):
                     if stop.wait(min(seconds, ends - time.monotonic())):
                         raise StoppedError
+        right.end()
 
     def _call(self, doing: str, method: Callable[..., tuple[Any, Any]], *arguments: object) -> Any:
         """The answer of one XRootD call. Raises FailedError."""

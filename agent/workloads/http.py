@@ -27,9 +27,10 @@ from agent.messages import Request, Workload
 from agent.workloads.address import Address, absolute, address_of
 from agent.workloads.answers import Answers
 from agent.workloads.curl import Errand, Line, Reply, Trust, load_curl
+from agent.workloads.known import Expected, WrongBytesError, expected
 from agent.workloads.multipart import Piece, content_range, pieces
 from agent.workloads.outcome import FailedError, Outcome, StoppedError
-from agent.workloads.plan import DEFAULT_BYTES, LONG_OVER_HTTP, Read, VectorRead, content, steps
+from agent.workloads.plan import DEFAULT_BYTES, NOT_OVER_HTTP, Read, VectorRead, content, steps
 
 LINES: Final = 1000
 """Tags of one process whose connections are kept open; those not used for longest are closed. A tag that is used again
@@ -150,19 +151,20 @@ class HttpClient:
             go(_upload("PUT", url, request.seed, size, add))
             outcome.written += size
             return
-        if workload.kind == "long":
-            raise FailedError(LONG_OVER_HTTP)
+        if workload.kind in NOT_OVER_HTTP:
+            raise FailedError(NOT_OVER_HTTP[workload.kind])
+        right = expected(workload, request)
         wanted = wanted_ranges(workload, request)
         if wanted is None:
-            whole = _Whole(request, outcome, add, verify=workload.verify)
+            whole = _Whole(request, right, outcome, add, verify=workload.verify)
             go(whole.errand(url))
             whole.check()
         elif len(wanted) == 1:
-            single = _Single(wanted[0], outcome, add)
+            single = _Single(wanted[0], right, outcome, add)
             go(single.errand(url))
             single.check()
         else:
-            several = _Several(wanted, outcome, add)
+            several = _Several(wanted, right, outcome, add)
             go(several.errand(url))
             several.check()
 
@@ -246,8 +248,11 @@ def _insist(reply: Reply, doing: str) -> None:
 class _Whole:
     """A whole file."""
 
-    def __init__(self, request: Request, outcome: Outcome, add: Callable[[int], None], *, verify: bool) -> None:
+    def __init__(
+        self, request: Request, right: Expected, outcome: Outcome, add: Callable[[int], None], *, verify: bool
+    ) -> None:
         self._request = request
+        self._right = right
         self._outcome = outcome
         self._add = add
         self._verify = verify
@@ -268,26 +273,28 @@ class _Whole:
             raise FailedError(f"GET: the file has {size} bytes, the catalogue says {self._request.size}.")
 
     def _take(self, data: bytes) -> None:
+        offset = self._outcome.read_got
         self._outcome.read_got += len(data)
         if self._verify:
             self._sum = zlib.adler32(data, self._sum)
         self._add(len(data))
+        self._right.take(offset, data)
 
     def check(self) -> None:
         if self._outcome.read_got != self._request.size:
             got, size = self._outcome.read_got, self._request.size
             raise FailedError(f"GET: the answer ends at byte {got}, the catalogue says {size}.")
+        self._right.end()
         if self._offered and int(self._offered, 16) != self._sum:
-            raise FailedError(
-                f"GET: the bytes are wrong: their adler32 is {self._sum:08x}, that of the server {self._offered}."
-            )
+            raise WrongBytesError(f"their adler32 is {self._sum:08x}, that of the server {self._offered}.")
 
 
 class _Single:
     """One range."""
 
-    def __init__(self, wanted: tuple[int, int], outcome: Outcome, add: Callable[[int], None]) -> None:
+    def __init__(self, wanted: tuple[int, int], right: Expected, outcome: Outcome, add: Callable[[int], None]) -> None:
         self._offset, self._size = wanted
+        self._right = right
         self._outcome = outcome
         self._add = add
 
@@ -306,8 +313,10 @@ class _Single:
             )
 
     def _take(self, data: bytes) -> None:
+        offset = self._offset + self._outcome.read_got
         self._outcome.read_got += len(data)
         self._add(len(data))
+        self._right.take(offset, data)
 
     def check(self) -> None:
         if self._outcome.read_got != self._size:
@@ -317,8 +326,11 @@ class _Single:
 class _Several:
     """Several ranges in one answer, which is held in memory until it is whole."""
 
-    def __init__(self, wanted: Iterable[tuple[int, int]], outcome: Outcome, add: Callable[[int], None]) -> None:
+    def __init__(
+        self, wanted: Iterable[tuple[int, int]], right: Expected, outcome: Outcome, add: Callable[[int], None]
+    ) -> None:
         self._wanted = list(wanted)
+        self._right = right
         self._outcome = outcome
         self._add = add
         self._type = ""
@@ -350,6 +362,8 @@ class _Several:
                 f"GET of ranges: {len(self._wanted)} ranges with {self._outcome.readv_asked} bytes were requested, "
                 f"{len(found)} with {got} came."
             )
+        for piece in found:
+            self._right.take(piece.offset, piece.data)
 
 
 def _extent(piece: Piece) -> tuple[int, int]:

@@ -16,7 +16,10 @@ VECTOR_CHUNKS_MAX: Final = 1024
 VECTOR_TOTAL_MAX: Final = 1024 * 1024 * 1024
 """Maximum total of one vector read: each slot holds the answer in memory."""
 
-LONG_OVER_HTTP: Final = "A file stays open over root or roots only: the workload long does not exist over HTTP."
+NOT_OVER_HTTP: Final = {
+    "long": "A file stays open over root or roots only: the workload long does not exist over HTTP.",
+    "past_end": "The workload past_end does not exist over HTTP: servers announce more bytes than they then send.",
+}
 
 DEFAULT_BYTES: Final = 1024 * 1024
 DEFAULT_VECTOR_BYTES: Final = 64 * 1024
@@ -55,8 +58,8 @@ Step = Read | VectorRead | Write | Pause
 
 def objection(workload: Workload) -> str:
     """One sentence saying why no server would accept this workload, or nothing."""
-    if workload.kind == "long" and workload.protocol in HTTP:
-        return LONG_OVER_HTTP
+    if workload.kind in NOT_OVER_HTTP and workload.protocol in HTTP:
+        return NOT_OVER_HTTP[workload.kind]
     if workload.kind == "vector":
         size = workload.bytes or DEFAULT_VECTOR_BYTES
         chunks = workload.chunks or DEFAULT_CHUNKS
@@ -74,7 +77,7 @@ def objection(workload: Workload) -> str:
 
 
 def steps(workload: Workload, request: Request) -> Iterator[Step]:
-    """What to do with the open file, in order. No read goes past the catalogue's size; an empty file is not read."""
+    """What to do with the open file, in order. Only past_end reads past the catalogue's size, or an empty file."""
     chance = random.Random(request.seed)
     if workload.kind == "full":
         yield from _stretch(0, request.size)
@@ -89,6 +92,11 @@ def steps(workload: Workload, request: Request) -> Iterator[Step]:
             if number and workload.pause:
                 yield Pause(workload.pause)
             yield from _piece(chance, request.size, workload.bytes or DEFAULT_BYTES)
+    elif workload.kind == "past_end":
+        size = workload.bytes or DEFAULT_BYTES
+        first = max(0, request.size - size + 1)
+        yield from _stretch(chance.randrange(first, max(first + 1, request.size)), size)
+        yield from _stretch(request.size, size)
     else:
         size = workload.bytes or DEFAULT_BYTES
         for offset in range(0, size, READ_SIZE):

@@ -7,7 +7,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from gui.campaign.doors import long_over_http
+from gui.campaign.doors import not_over_http
 from gui.campaign.plan import Fault, File, Test
 from gui.campaign.selection import Client, SelectionError, Server, choose_clients, choose_servers, unknown_clients
 
@@ -48,7 +48,7 @@ def mistakes(test: Test, around: Around) -> dict[str, str]:
     """Why a run of this test would be refused here, by the field that is to be changed; empty if it would begin."""
     found: dict[str, str] = {}
     try:
-        if text := long_over_http(test, choose_servers(test.servers, around.servers)):
+        if text := not_over_http(test, choose_servers(test.servers, around.servers)):
             found["kind"] = text
     except SelectionError as error:
         found["servers"] = str(error)

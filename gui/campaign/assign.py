@@ -25,6 +25,7 @@ class Assigned(NamedTuple):
     seed: int
     share: int
     own: bool
+    check: str = ""
 
 
 class TagUser(NamedTuple):
@@ -56,10 +57,10 @@ class Assigner:
                 self._server_turn[server] += 1
                 slot = self._slot_turn[agent] % self._slots
                 self._slot_turn[agent] += 1
-                (path, size), seed, share, own = wanted[place]
+                (path, size, check), seed, share, own = wanted[place]
                 # A client's own file is made anew below its tag: there, only the name must not come twice.
                 use = self._book.use(agent, slot, server, path.rpartition("/")[2] if own else path)
-                assigned.append(Assigned(use, path, size, seed, share, own))
+                assigned.append(Assigned(use, path, size, seed, share, own, check))
         return assigned
 
     def recall(self, made: Iterable[tuple[TagUser, str, str]]) -> None:

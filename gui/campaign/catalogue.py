@@ -1,4 +1,6 @@
-"""Reads a list of test files, one ``PATH SIZE`` per line (``#`` begins a comment), and checks which paths are valid."""
+"""Reads a list of test files, one ``PATH SIZE`` per line (``#`` begins a comment), and checks which paths are valid.
+
+A checksum of the file's bytes may follow: ``PATH SIZE adler32:1A2B3C4D``."""
 
 from __future__ import annotations
 
@@ -14,6 +16,7 @@ MAX_PATH = 1023
 MAX_SIZE = 2**63 - 1
 """Bytes of a file: XRootD and the database keep them in 63 bits."""
 
+_CHECKSUM = re.compile(r"(?P<rest>.*?)[ \t]+adler32:(?P<sum>[0-9A-Fa-f]{8})[ \t]*", re.DOTALL)
 _LINE = re.compile(r"(?P<path>.*[^ \t]|)(?P<gap>[ \t]*[ \t])(?P<size>[^ \t]+)[ \t]*", re.DOTALL)
 
 
@@ -52,14 +55,16 @@ def parse_list(text: str, *, name: str = "file list") -> tuple[File, ...]:
     Lines end only at LF or CRLF: names may contain every other character. Path and size are separated by one blank or
     one tab.
     """
-    files: dict[str, int] = {}
+    files: dict[str, File] = {}
     problems: list[str] = []
     for number, line in enumerate(text.removeprefix("\ufeff").split("\n"), 1):
         content = line.removesuffix("\r").lstrip(" \t")
         if not content.strip(" \t") or content.startswith("#"):
             continue
         try:
-            found = _LINE.fullmatch(content)
+            summed = _CHECKSUM.fullmatch(content)
+            check = f"adler32:{summed['sum'].lower()}" if summed else ""
+            found = _LINE.fullmatch(summed["rest"] if summed else content)
             if found is None or not found["path"]:
                 raise ValueError('expected "PATH SIZE"')
             path, size_text = found["path"], found["size"]
@@ -73,8 +78,11 @@ def parse_list(text: str, *, name: str = "file list") -> tuple[File, ...]:
             size = parse_size(int(size_text) if size_text.isascii() and size_text.isdecimal() else size_text)
             if size > MAX_SIZE:
                 raise ValueError(f"{size_text} bytes are more than a file can have")
-            if files.setdefault(path, size) != size:
+            known = files.setdefault(path, File(path, size, check))
+            if known.size != size:
                 raise ValueError(f"{path} is listed twice with different sizes")
+            if known.check != check:
+                raise ValueError(f"{path} is listed twice with different checksums")
         except ValueError as error:
             problems.append(f"{name}, line {number}: {error}.")
     if len(problems) > MAX_PROBLEMS:
@@ -83,4 +91,4 @@ def parse_list(text: str, *, name: str = "file list") -> tuple[File, ...]:
         raise CatalogueError("\n".join(problems))
     if not files:
         raise CatalogueError(f"{name} contains no files; write one PATH SIZE per line.")
-    return tuple(File(path, size) for path, size in files.items())
+    return tuple(files.values())

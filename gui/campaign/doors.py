@@ -60,7 +60,7 @@ def may_use_http(test: Test) -> bool:
     return any(urlsplit(name).scheme in HTTP for name in named) and any(not one.protocol for one in test.workloads)
 
 
-def long_over_http(test: Test, servers: Iterable[Server]) -> str:
+def not_over_http(test: Test, servers: Iterable[Server]) -> str:
     """Why a workload of a test does not exist at one of its servers, as a sentence; empty if all do."""
     for server in servers:
         for workload in test.workloads:

@@ -13,11 +13,16 @@ from typing import Any
 
 from agent.messages import HTTP, Workload
 
+_NOT_OVER_HTTP = {
+    "long": "'long' needs root or roots; an HTTP request leaves no file open",
+    "past_end": "'past_end' needs root or roots; over HTTP servers announce more bytes than they then send",
+}
+
 
 def kind_objection(kind: str, protocol: Any) -> str:
     """Why a workload of this kind does not exist over this protocol, as part of a sentence; empty if it does."""
-    if kind == "long" and protocol in HTTP:
-        return "'long' needs root or roots; an HTTP request leaves no file open"
+    if protocol in HTTP:
+        return _NOT_OVER_HTTP.get(kind, "")
     return ""
 
 
@@ -28,6 +33,7 @@ def workload_words(workload: Workload) -> str:
         "range": "one range",
         "vector": "vector read",
         "long": "long reading",
+        "past_end": "past the end",
         "write": "write",
     }[workload.kind]
     return f"{kind} over {workload.protocol}" if workload.protocol else kind

@@ -57,10 +57,11 @@ Choice = int | Everyone | Labelled | tuple[str, ...]
 
 
 class File(NamedTuple):
-    """A test file; size in bytes."""
+    """A test file; size in bytes. `check`: what is known of its bytes, as in `agent.messages.Request.check`."""
 
     path: str
     size: int
+    check: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -186,7 +186,7 @@ _TEST_KEYS = {
 _FILES_KEYS = {"list": _Key(_text(4096)), "dir": _Key(_text(4096)), "write": _Key(_text(4096))}
 _WHO_KEYS = {"clients": _Key(_choice("client", 10_000)), "slots": _Key(_whole(1, 1024))}
 _WORKLOAD_KEYS = {
-    "kind": _Key(_one_of("full", "range", "vector", "long", "write")),
+    "kind": _Key(_one_of("full", "range", "vector", "long", "past_end", "write")),
     "bytes": _Key(_size(2**40)),
     "chunks": _Key(_whole(1, 1024)),
     "reads": _Key(_whole(1, 1_000_000)),
@@ -199,6 +199,7 @@ _WORKLOAD_TAKES = {
     "range": ("bytes",),
     "vector": ("chunks", "bytes"),
     "long": ("reads", "pause", "bytes"),
+    "past_end": ("bytes",),
     "write": ("bytes",),
 }
 _FAULT_KEYS = {

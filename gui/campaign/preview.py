@@ -53,7 +53,7 @@ class Preview:
 
 
 def request_bytes(workload: Workload, size: float) -> float:
-    """Bytes that a request reads of a file of `size` bytes (reads are cut at its end)."""
+    """Bytes that a request reads of a file of `size` bytes (all but past_end are cut at its end)."""
     unit = workload.bytes or DEFAULT_BYTES
     match workload.kind:
         case "full":
@@ -64,6 +64,8 @@ def request_bytes(workload: Workload, size: float) -> float:
             piece = min(workload.bytes or DEFAULT_CHUNK, size)
             different = size - piece + 1  # no piece is read twice, so a small file has fewer
             return piece * min(workload.chunks or DEFAULT_CHUNKS, different)
+        case "past_end":
+            return 2 * unit
         case "long":
             return min(unit, size) * (workload.reads or DEFAULT_READS)
         case "write":

@@ -71,7 +71,7 @@ def lab_servers(state: LabState) -> list[Server]:
 
 def lab_files(state: LabState) -> tuple[File, ...]:
     """The lab's test files."""
-    return tuple(File(file.path, file.size) for file in state.files)
+    return tuple(File(file.path, file.size, state.content) for file in state.files)
 
 
 def cannot(faults: Sequence[Fault], state: LabState | None, *, local_clients: bool) -> list[str]:

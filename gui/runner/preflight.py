@@ -22,7 +22,7 @@ from urllib.parse import urlsplit
 
 from agent.messages import HTTP, Probe, Probed
 from gui.campaign.catalogue import CatalogueError
-from gui.campaign.doors import Door, doors_of, long_over_http, may_use_http
+from gui.campaign.doors import Door, doors_of, may_use_http, not_over_http
 from gui.campaign.plan import File, Plan, Test, Who
 from gui.campaign.preview import Preview, preview_test, slowest
 from gui.campaign.selection import (
@@ -34,6 +34,7 @@ from gui.campaign.selection import (
     name_order,
     unknown_clients,
 )
+from gui.campaign.unverified import unverified
 from gui.hub import AgentView
 from gui.runner import lasting
 from gui.runner.checklist import Check, Fix, Item, State, in_order, items_of
@@ -379,9 +380,15 @@ class Preflight:
             return _check(item, "ok", "The plan only writes; it needs no files.", figure="0")
         volume = about_size(sum(file.size for file in self._files.values()))
         figure = f"{len(self._files):,}"
-        if lists.remarks:
-            return _check(item, "warning", lists.remarks[0], "", tuple(lists.remarks[1:]), figure=figure)
+        remarks = lists.remarks + self._unverified()
+        if remarks:
+            return _check(item, "warning", remarks[0], "", tuple(remarks[1:]), figure=figure)
         return _check(item, "ok", f"{_plural(len(self._files), 'file')}, {volume}.", figure=figure)
+
+    def _unverified(self) -> list[str]:
+        """What the plan wants to have compared and nobody can."""
+        said = [text for test, servers, files in self._tests for text in unverified(test, servers, files)]
+        return list(dict.fromkeys(said))
 
     async def _look_at_answers(self, item: Item) -> Check:
         self._answers = {}
@@ -448,7 +455,7 @@ class Preflight:
         except RunRefusedError as error:
             return _check(item, "failed", str(error), "Take the lab down and up again.")
         for test, servers, _ in self._tests:
-            if text := long_over_http(test, servers):
+            if text := not_over_http(test, servers):
                 return _check(item, "failed", text, "Change the workload or the protocol in the plan.")
             for one in await identify(self._workspace.probes, self._clients, test, servers, auth):
                 if one.problem or one.server.url not in found:

@@ -58,7 +58,7 @@ class Rounds:
             )
             written = one.test.workloads[share].kind == "write"
             requests.setdefault(use.agent, []).append(
-                Request(tag, use.slot, use.server, path, size, seed, share, own and not written)
+                Request(tag, use.slot, use.server, path, size, seed, share, own and not written, request.check)
             )
         self._store.add_requests(repeat.id, new, time.time())
         return {client: list(split(repeat.job, number, own)) for client, own in requests.items()}

@@ -28,7 +28,7 @@ from agent.messages import (
     Abort,
 )
 from gui.campaign.assign import Assigner
-from gui.campaign.doors import long_over_http, protocols_of
+from gui.campaign.doors import not_over_http, protocols_of
 from gui.campaign.limits import limits_of
 from gui.campaign.plan import File, Plan, Test
 from gui.campaign.repeat import Repeat
@@ -469,7 +469,7 @@ class RunSession:
 
     async def _identified(self, one: ResolvedTest) -> frozenset[str]:
         """Servers that are asked over HTTP and report nothing of a client. Raises RunRefusedError."""
-        if text := long_over_http(one.test, one.servers):
+        if text := not_over_http(one.test, one.servers):
             raise RunRefusedError(text)
         if not set(HTTP).intersection(protocols_of(one.test, one.servers)):
             return frozenset()

@@ -245,10 +245,10 @@ def test_an_unreachable_server_and_a_missing_file_are_the_clients_failures(place
 
 
 def test_every_correctness_preset_passes(place: Path, lab: Path) -> None:
-    """All four at the same time, as they come, but for the pauses: those only take time. Files of a lab begin at one
+    """All of them at the same time, as they come, but for the pauses: those only take time. Files of a lab begin at one
     byte, so that every workload meets files smaller than what it would like to read."""
     presets = sorted((Path(__file__).parents[2] / "resources" / "presets").glob("correctness-*.toml"))
-    assert len(presets) == 4
+    assert len(presets) == 5
     runs = {}
     for preset in presets:
         plan = place / preset.name

@@ -101,7 +101,7 @@ class TestForm(QWidget):
         self.write = QLineEdit()
         self.write.setFixedWidth(240)
         self.write.setPlaceholderText(WRITE_DIRECTORY)
-        self.verify = CheckField("Compare the bytes with their checksum")
+        self.verify = CheckField("Compare the bytes with what the catalogue knows of them")
         self.repeats = WholeField(0, 1000)
         self.seed = LargeField(2**53, width=176)
         self.barrier = CheckField("All servers begin each round together")

@@ -21,18 +21,19 @@ from gui.widgets.fields import ChoiceField, LargeField, NumberField, WholeField
 from gui.widgets.parts import Elided, button, label
 from gui.widgets.theme import theme
 
-KINDS = ("full", "range", "vector", "long", "write")
+KINDS = ("full", "range", "vector", "long", "past_end", "write")
 PROTOCOLS: tuple[tuple[Protocol, str], ...] = (
     ("", "as its URL"), ("root", "root"), ("roots", "roots"), ("http", "http"), ("https", "https"),
 )  # fmt: skip
 UNITS = (("B", 1), ("KiB", 2**10), ("MiB", 2**20), ("GiB", 2**30))
 MOST = 64
-_TAKES = {"range": "b", "vector": "cb", "long": "rpb", "write": "b"}
+_TAKES = {"range": "b", "vector": "cb", "long": "rpb", "past_end": "b", "write": "b"}
 _HINTS = {
     "full": "every byte of each file",
     "range": "at a random offset; 0 means 1 MiB",
     "vector": "at random offsets; 0 means 16 chunks of 64 KiB",
     "long": "",
+    "past_end": "across the end of each file, and from its end on; 0 means 1 MiB",
     "write": "to new files; 0 means 1 MiB",
 }
 BAR = 8
@@ -149,7 +150,7 @@ class WorkloadRow(QWidget):
         self.share = label("", "secondary")
         self.share.setFixedWidth(SHARE_WIDTH)
         self.kind = ChoiceField()
-        self.kind.addItems([kind.capitalize() for kind in KINDS])
+        self.kind.addItems([kind.replace("_", " ").capitalize() for kind in KINDS])
         self.kind.setFixedWidth(96)
         self.protocol = ChoiceField()
         self.protocol.addItems([text for _, text in PROTOCOLS])

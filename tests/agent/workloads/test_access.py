@@ -6,6 +6,7 @@ import threading
 from types import SimpleNamespace
 from typing import Any
 
+import msgspec
 import pytest
 
 from agent.messages import Request, Workload
@@ -198,6 +199,36 @@ def test_a_short_read_is_a_failure_with_what_came(xrootd: FakeXrootd) -> None:
     outcome = Run().perform(Workload("full"), request())
     assert (outcome.ok, outcome.read_asked, outcome.read_got) == (False, 1000, 10)
     assert outcome.error == "read: the file ends at byte 10, the catalogue says 1000."
+
+
+def test_past_the_end_a_server_has_exactly_the_rest_of_the_file(xrootd: FakeXrootd) -> None:
+    class Ending:
+        """A file of 1000 bytes."""
+
+        def call(self, name: str, what: str, answer: Any) -> tuple[Any, Any]:
+            if name == "read":
+                offset = int(what.partition("+")[0])
+                return OK, answer[: max(0, 1000 - offset)]
+            return OK, answer
+
+    xrootd.call = Ending().call  # type: ignore[method-assign]
+    outcome = Run().perform(Workload("past_end", bytes=300), request())
+    assert (outcome.ok, outcome.error, outcome.read_asked, outcome.read_ops) == (True, "", 600, 2)
+    assert 0 <= outcome.read_got < 300
+
+
+def test_more_than_the_file_has_is_a_failure(xrootd: FakeXrootd) -> None:
+    outcome = Run().perform(Workload("past_end", bytes=300), request())
+    assert not outcome.ok
+    assert outcome.error.startswith("read: the file ends at byte 1")
+
+
+@pytest.mark.parametrize("kind", ["full", "vector"])
+def test_wrong_bytes_fail_the_request_under_that_name(xrootd: FakeXrootd, kind: Any) -> None:
+    asked = msgspec.structs.replace(request(), check="content:7")
+    outcome = Run().perform(Workload(kind, bytes=100, verify=True), asked)
+    assert (outcome.ok, outcome.error[:22]) == (False, "wrong bytes: from byte")
+    assert xrootd.calls[-1] == "close", "with the close the server reports what it has served"
 
 
 def test_a_failed_close_is_a_failed_request(xrootd: FakeXrootd) -> None:

@@ -298,7 +298,7 @@ def test_a_draft_that_cannot_be_moved_is_removed() -> None:
             ),
             "16 ranges with 160 bytes were requested, 1 with 10 came",
         ),
-        (Workload(verify=True), reply("200 OK", b"x" * 1000, digest="adler32=00000001"), "the bytes are wrong"),
+        (Workload(verify=True), reply("200 OK", b"x" * 1000, digest="adler32=00000001"), "wrong bytes: their adler32"),
         (Workload("long"), b"", "long does not exist over HTTP"),
         (Workload(), reply("302 Found"), "redirected the request to nowhere"),
         (Workload(), reply("302 Found", location="ftp://x/secret?authz=TOKEN"), "redirected the request to ftp://x/s"),

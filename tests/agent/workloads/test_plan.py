@@ -82,6 +82,19 @@ def test_long_pauses_between_reads_and_only_there() -> None:
     assert plan(Workload("long", reads=2, pause=1.0), 0) == [Pause(1.0)]
 
 
+@given(st.integers(0, 2**34), st.integers(0, 3 * MIB), st.integers(0, 2**53))
+def test_past_end_crosses_the_end_and_then_begins_there(size: int, wanted: int, seed: int) -> None:
+    reads = plan(Workload("past_end", bytes=wanted), size, seed)
+    length = wanted or MIB
+    assert sum(read.size for read in reads) == 2 * length
+    beyond = reads[len(reads) // 2 :]
+    assert beyond[0].offset == size
+    assert 0 <= reads[0].offset <= size < reads[0].offset + length
+    assert reads[0].offset < size or size == 0 or length == 1, "it begins in the file"
+    for part in (reads[: len(reads) // 2], beyond):
+        assert all(a.offset + a.size == b.offset for a, b in itertools.pairwise(part))
+
+
 def test_writes_have_the_wanted_size() -> None:
     assert plan(Workload("write", bytes=MIB + 1), 0) == [Write(0, MIB), Write(MIB, 1)]
     assert len(content(1)) == READ_SIZE
@@ -89,7 +102,7 @@ def test_writes_have_the_wanted_size() -> None:
     assert content(1) != content(2)
 
 
-@given(st.sampled_from(["full", "range", "vector", "long"]), st.integers(0, 2**30), st.integers(0, 2**53))
+@given(st.sampled_from(["full", "range", "vector", "long", "past_end"]), st.integers(0, 2**30), st.integers(0, 2**53))
 def test_the_same_seed_gives_the_same_steps(kind: str, size: int, seed: int) -> None:
     workload = Workload(kind, bytes=5000, chunks=9, reads=3, pause=1.0)  # type: ignore[arg-type]
     assert plan(workload, size, seed) == plan(workload, size, seed)

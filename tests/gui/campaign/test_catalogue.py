@@ -87,3 +87,16 @@ def test_a_path_that_the_server_would_report_in_another_form_is_refused(path: st
     assert str(caught.value).startswith("list, line 2: ")
     assert reason in str(caught.value)
     assert "SECRET" not in str(caught.value)
+
+
+def test_a_checksum_may_follow_the_size() -> None:
+    listed = "/a b 5 adler32:0A1b2C3d\n/c\t1KiB \tadler32:00000001 \n/adler32:00000001 7\n"
+    assert parse_list(listed) == (
+        File("/a b", 5, "adler32:0a1b2c3d"),
+        File("/c", 1024, "adler32:00000001"),
+        File("/adler32:00000001", 7),
+    )
+    with pytest.raises(CatalogueError, match="line 2: /a is listed twice with different checksums"):
+        parse_list("/a 5 adler32:00000001\n/a 5 adler32:00000002\n")
+    with pytest.raises(CatalogueError, match="line 1"):
+        parse_list("/a 5 adler32:123\n")

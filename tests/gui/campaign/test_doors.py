@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from agent.messages import Workload
-from gui.campaign.doors import Door, doors_of, long_over_http, may_use_http, protocols_of, reports_agent
+from gui.campaign.doors import Door, doors_of, may_use_http, not_over_http, protocols_of, reports_agent
 from gui.campaign.plan import Test
 from gui.campaign.selection import Server
 
@@ -32,8 +32,8 @@ def test_doors_are_those_of_the_workloads_else_of_the_address() -> None:
 
 def test_a_workload_that_does_not_exist_at_a_server() -> None:
     long = a_test(workload=Workload("long"))
-    assert long_over_http(long, [A]) == ""
-    assert long_over_http(long, [A, B]).startswith("b is asked over HTTP: 'long' needs root or roots")
+    assert not_over_http(long, [A]) == ""
+    assert not_over_http(long, [A, B]).startswith("b is asked over HTTP: 'long' needs root or roots")
 
 
 @pytest.mark.parametrize(

@@ -113,7 +113,11 @@ def test_the_ways_to_choose_servers(value: str, choice: object) -> None:
         ('clients = "all"', "clients = 0", "line 15: clients: expected a number from 1"),
         ('clients = "all"', 'clients = ["root://x"]', "line 15: clients: expected the names of clients, not a URL"),
         ("slots = 16", "slots = 2000", "line 16: slots: expected a number from 1 to 1,024, not 2,000"),
-        ('kind = "full"', 'kind = "ful"', "line 18: kind: expected one of full, range, vector, long, write, got 'ful'"),
+        (
+            'kind = "full"',
+            'kind = "ful"',
+            "line 18: kind: expected one of full, range, vector, long, past_end, write, got 'ful'",
+        ),
         ('kind = "full"', 'kind = "full"\nchunks = 3', "line 19: chunks has no meaning for the workload 'full'"),
         ('kind = "full"', 'kind = "range"\nbytes = 0', "line 19: bytes: expected a size from 1 byte"),
         (

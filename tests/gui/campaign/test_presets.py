@@ -43,6 +43,7 @@ def test_all_presets_are_plans_that_the_editor_keeps() -> None:
         "correctness-range",
         "correctness-vector",
         "correctness-long",
+        "correctness-past-end",
     ]
     for preset in presets():
         assert preset.plan.name == preset.id
@@ -50,7 +51,7 @@ def test_all_presets_are_plans_that_the_editor_keeps() -> None:
         assert preset.title
         assert preset.about
     kinds = [preset.plan.tests[0].workload.kind for preset in presets()[1:]]
-    assert kinds == ["full", "range", "vector", "long"]
+    assert kinds == ["full", "range", "vector", "long", "past_end"]
 
 
 def test_no_such_preset() -> None:
