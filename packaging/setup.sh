@@ -84,6 +84,7 @@ if [ "$level" = all ]; then
     need lintian command -v lintian
     need rpmlint command -v rpmlint
     need mmdebstrap command -v mmdebstrap
+    need buildah command -v buildah
     need systemd-container command -v systemd-nspawn
     need desktop-file-utils command -v desktop-file-validate
     need appstream command -v appstreamcli

@@ -14,4 +14,5 @@ compile() { # name, extras...
 compile all gui xrootd http postgres dev soak package   # everything: make package, make soak
 compile dev gui xrootd http postgres dev                # make test, make bench
 compile run gui xrootd http build                       # make run, and what the desktop bundle holds
-compile daemons build                              # the three daemons alone: container image
+compile daemons build                              # the three daemons alone: their packages
+compile image hub postgres                         # what the container image holds: daemons and hub

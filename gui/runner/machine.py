@@ -51,7 +51,7 @@ def workspace_options(
         ),
         metrics=settings["hub.metrics"],
         bus=given or settings.bus(),
-        bus_options=BusOptions(ca_file=settings.path("bus.ca_file")),
+        bus_options=BusOptions(ca_file=settings.path("bus.ca_file"), token_file=settings.path("bus.token_file")),
         lab=None if given else settings.lab(),
         lab_must_be_up=False,
         records_exchange=settings["bus.records_exchange"],

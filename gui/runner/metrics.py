@@ -7,11 +7,12 @@ has an address of its own, since the hub's port stands on the internet. Names an
 from __future__ import annotations
 
 from collections import Counter
+from importlib.metadata import version
 from typing import Protocol
 
 from gui.hub import Hub, HubError
 from gui.runner.progress import RunProgress
-from shoveler.service import Counts, Gauges, MonitorServer, new_registry, parse_address
+from shoveler.service import Counts, Gauges, MonitorServer, new_registry, parse_address, show_build
 
 
 class Measured(Protocol):
@@ -33,6 +34,7 @@ class WorkspaceMetrics:
         """Listens at once. Raises HubError."""
         self._measured = measured
         registry = self.registry = new_registry()
+        show_build(registry, "tally_hub", version("xrootd-tally"))
         self._agents = Gauges(registry, "tally_hub_agents", "Agents in the list, by role and state.", ("role", "state"))
         self._operators = Gauges(registry, "tally_hub_operators", "Operators and observers with a session.")
         self._connections = Gauges(registry, "tally_hub_connections", "Open connections, signed in or not.")

@@ -132,6 +132,13 @@ SETTINGS: tuple[Setting, ...] = (
     Setting("bus.address", "text", "", "amqp://HOST:PORT/VHOST, or amqps:// for TLS.", check=_broker),
     Setting("bus.user", "text", "guest", "The user at the broker."),
     Setting("bus.ca_file", "path", "", "CA certificates to trust for the broker; none: the system's.", optional=True),
+    Setting(
+        "bus.token_file",
+        "path",
+        "",
+        "A file with a token, or a password, that replaces the password; a new one is used without a restart.",
+        optional=True,
+    ),
     Setting("bus.folder", "path", "", "A folder on this machine; shoveler and collector use the same.", optional=True),
     Setting("bus.lab", "path", "", "The folder of the lab that is used.", optional=True),
     Setting("bus.records_exchange", "text", "xrd-records", "Where the collector publishes records.", check=_needed),

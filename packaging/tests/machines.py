@@ -28,6 +28,16 @@ def base(release: str) -> Path:
     root = CACHE / f"bare-{release}"
     if root.is_dir():
         return root
+    fresh = CACHE / f"bare-{release}.new"
+    bootstrap(SUITES[release], fresh, variant="apt", include=BASE)
+    shutil.copyfile(CACHE / "apt.conf", fresh / "etc/apt/apt.conf.d/90machine")
+    fresh.chmod(0o755)
+    fresh.rename(root)
+    return root
+
+
+def bootstrap(suite: str, place: Path, *, variant: str, include: str) -> None:
+    """A new system in a directory (or archive), with packages from where this machine has its own."""
     CACHE.mkdir(parents=True, exist_ok=True)
     settings = subprocess.run(["apt-config", "dump"], check=True, capture_output=True, text=True).stdout
     kept = [
@@ -42,22 +52,9 @@ def base(release: str) -> Path:
         check=True, capture_output=True, text=True,
     ).stdout  # fmt: skip
     mirrors = [line.removeprefix("Debian ") for line in listed.splitlines() if line.startswith("Debian ")]
-    fresh = CACHE / f"bare-{release}.new"
-    shutil.rmtree(fresh, ignore_errors=True)
-    command = [
-        "mmdebstrap",
-        "--quiet",
-        "--variant=apt",
-        f"--include={BASE}",
-        f"--aptopt={options}",
-        SUITES[release],
-        str(fresh),
-    ]
-    subprocess.run([*command, *mirrors[:1]], check=True)
-    shutil.copyfile(options, fresh / "etc/apt/apt.conf.d/90machine")
-    fresh.chmod(0o755)
-    fresh.rename(root)
-    return root
+    shutil.rmtree(place, ignore_errors=True)
+    command = ["mmdebstrap", "--quiet", f"--variant={variant}", f"--include={include}", f"--aptopt={options}"]
+    subprocess.run([*command, suite, str(place), *mirrors[:1]], check=True)
 
 
 class System:

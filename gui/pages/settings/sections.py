@@ -76,9 +76,17 @@ class BusSection(Section):
             files=CERTIFICATES,
             words="tls ca certificate",
         )
+        self.token = TextRow(
+            "bus.token_file",
+            "Token file",
+            hint("bus.token_file"),
+            placeholder="none: the password",
+            files="All files (*)",
+            words="token password secret rotated",
+        )
         self.folder = TextRow("bus.folder", "Folder", hint("bus.folder"), width=WIDE, folders=True)
         self.lab = TextRow("bus.lab", "Lab", hint("bus.lab"), width=WIDE, folders=True)
-        self.add(where, self.address, self.user, self.secret, self.authority, self.folder, self.lab)
+        self.add(where, self.address, self.user, self.secret, self.authority, self.token, self.folder, self.lab)
         self.test = button("Test", "wire", self.test_wanted.emit)
         self.testing = Badge()
         self.testing.hide()
@@ -117,7 +125,7 @@ class BusSection(Section):
 
     def show_kind(self, kind: str) -> None:
         """Show the fields of this kind of bus only."""
-        broker: list[QWidget] = [self.address, self.user, self.secret, self.authority]
+        broker: list[QWidget] = [self.address, self.user, self.secret, self.authority, self.token]
         parts: dict[str, list[QWidget]] = {
             RABBITMQ: [*broker, *self.names],
             FOLDER: [self.folder, *self.names[:4]],

@@ -46,6 +46,7 @@ async def test_metrics_of_a_hub_with_a_run(stage: Any) -> None:
         found = samples((await asyncio.to_thread(get, f"http://{workspace.metrics}/metrics"))[1])
         assert found['tally_hub_agents{role="client",state="up"}'] == 1
         assert found['tally_hub_joins_total{role="client"}'] == 1
+        assert [name for name in found if name.startswith("tally_hub_build_info{")]
         assert found["tally_hub_connections_waiting"] == 0
         assert found["tally_hub_connections"] == 1
         assert found['tally_hub_refused_total{reason="unknown_key"}'] == 1

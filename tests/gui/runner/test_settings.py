@@ -179,3 +179,11 @@ def test_a_sign_in_that_cannot_be_used() -> None:
     assert "signin.provider" in EMPTY.replaced(signin__provider="http://idp.example").mistakes()
     assert "signin.lasts" in EMPTY.replaced(signin__lasts="91d").mistakes()
     assert "signin.lasts" in EMPTY.replaced(signin__lasts="5m").mistakes()
+
+
+def test_a_token_file_takes_the_place_of_the_password(tmp_path: Path) -> None:
+    from gui.runner.machine import workspace_options
+
+    token = tmp_path / "token"
+    write_settings(tmp_path / "settings.toml", EMPTY.replaced(bus__token_file=str(token)))
+    assert workspace_options(tmp_path, environ={}).bus_options.token_file == token

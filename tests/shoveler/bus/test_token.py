@@ -63,3 +63,19 @@ def test_a_file_that_is_gone_or_half_written_is_no_change_yet(tmp_path: Path) ->
 def test_reading_what_is_not_there(tmp_path: Path) -> None:
     with pytest.raises(BusRefusedError, match="cannot be read: No such file"):
         TokenFile(tmp_path / "token").read()
+
+
+def test_a_secret_of_kubernetes_is_noticed_when_its_link_turns(tmp_path: Path) -> None:
+    """A mounted Secret: token → ..data/token, ..data → a directory with a date, replaced by a rename."""
+    for name, text in (("..1", "one"), ("..2", "two")):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "token").write_text(text)
+        os.utime(tmp_path / name / "token", ns=(1, 1))
+    (tmp_path / "..data").symlink_to("..1")
+    (tmp_path / "token").symlink_to("..data/token")
+    token = TokenFile(tmp_path / "token")
+    assert token.read() == "one"
+    (tmp_path / "..new").symlink_to("..2")
+    (tmp_path / "..new").replace(tmp_path / "..data")
+    assert token.changed()
+    assert token.read() == "two"
