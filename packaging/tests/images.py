@@ -66,9 +66,12 @@ def _way_to_pip() -> list[str]:
               (line.partition("=") for line in said.splitlines())}  # fmt: skip
     settings = CACHE / "pip.conf"
     settings.write_text("[global]\n" + "".join(f"{key} = {value}\n" for key, value in sorted(values.items())))
-    named = {Path(each) for value in values.values() for each in re.findall(r"(?<![\w:/])/[^\s,'\"]+", value)}
-    named |= {Path(each) for value in values.values() for each in re.findall(r"file://(/[^\s,'\"]+)", value)}
-    places = {path.parent if path.is_file() and "simple" in path.parts else path for path in named if path.exists()}
+    plain = {Path(each) for value in values.values() for each in re.findall(r"(?<![\w:/])/[^\s,'\"]+", value)}
+    urls = {
+        Path(each) for value in values.values() for each in re.findall(r"file://(?:localhost)?(/[^\s,'\"]+)", value)
+    }
+    # Beside an index on disk lie the files that it lists.
+    places = {path for path in {*plain, *(url.parent for url in urls)} if path.exists()}
     return [f"{settings}:/etc/pip.conf:ro", *(f"{path}:{path}:ro" for path in sorted(places))]
 
 
@@ -136,7 +139,7 @@ class Containers:
         script = (
             'mount --make-rprivate /; mount --bind "$0" "$0"; ' + binds + 'mount -t proc proc "$0/proc"; '
             'mount --rbind /dev "$0/dev"; mount -t tmpfs -o mode=1777 tmpfs "$0/tmp"; mount -o remount,bind,ro "$0"; '
-            f'exec chroot "$0" /usr/bin/setpriv {drop} "$@"'
+            f'exec /usr/sbin/chroot "$0" /usr/bin/setpriv {drop} "$@"'
         )
         spaces = ["--mount", "--pid", "--ipc", "--uts", "--fork", "--kill-child"]
         values = [f"{key}={value}" for key, value in {**image, **environment}.items()]
