@@ -32,7 +32,7 @@ class HubLink:
     """How one hub is reached. Raises CredentialError for an address or a pin that is none."""
 
     def __init__(self, url: str, *, pin: str = "", ca_file: Path | None = None, insecure: bool = False) -> None:
-        self.url = _checked(url, insecure=insecure)
+        self.url = hub_url(url, insecure=insecure)
         self.pin = normal_pin(pin) if pin else ""
         self.ca_file = ca_file
         self._tls: ssl.SSLContext | None = None
@@ -104,7 +104,7 @@ class HubLink:
         return der
 
 
-def _checked(url: str, *, insecure: bool) -> str:
+def hub_url(url: str, *, insecure: bool) -> str:
     """``wss://HOST:PORT``, or ``ws://`` on loopback when that is allowed. Raises CredentialError."""
     text = url if "://" in url else f"wss://{url}"
     try:

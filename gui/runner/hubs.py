@@ -19,10 +19,9 @@ from websockets.exceptions import ConnectionClosed
 from agent.messages import CredentialError, Goodbye, Message, encode, sign_token
 from gui.hub.account import account
 from gui.hub.signin.messages import EnterCode, PersonalKey, SignedOut, SignIn, SignOut, decode_to_person
-from gui.runner.hublink import HubLink, RemoteError
+from gui.runner.hublink import HubLink, RemoteError, hub_url
 from gui.runner.remote import Credentials
 from gui.runner.secrets import Secrets
-from shoveler.values.addresses import host_port
 
 ANSWER_SECONDS = 30.0
 
@@ -89,13 +88,14 @@ def credentials_for(secrets: Secrets, key: HubKey, secret: str = "") -> Credenti
 
 
 def hub_account(url: str) -> str:
-    """The account under which the sign-in to a hub is kept. `url`: with or without ``wss://`` and its port."""
-    parts = urlsplit(url if "://" in url else f"wss://{url}")
-    return f"hub {host_port((parts.hostname or '').lower(), parts.port or 443)}"
+    """The account under which the sign-in to a hub is kept. `url`: with or without ``wss://`` and its port. Raises
+    CredentialError for what is no address."""
+    return f"hub {urlsplit(hub_url(url, insecure=True)).netloc}"
 
 
 def kept_sign_in(secrets: Secrets, url: str) -> KeptSignIn | None:
-    """The sign-in to this hub; None if there is none. Raises SecretsError. Blocking."""
+    """The sign-in to this hub; None if there is none. Raises CredentialError for what is no address, and SecretsError.
+    Blocking."""
     text = secrets.read(hub_account(url))
     try:
         return msgspec.json.decode(text, type=KeptSignIn) if text else None

@@ -14,7 +14,7 @@ from gui.hub import Hub, HubOptions
 from gui.hub.signin.messages import EnterCode
 from gui.hub.signin.provider import SignInOptions
 from gui.runner.hublink import HubLink, RemoteError
-from gui.runner.hubs import KeptSignIn, hub_account, kept_sign_in, sign_in, sign_out
+from gui.runner.hubs import HubKey, KeptSignIn, credentials_for, hub_account, kept_sign_in, sign_in, sign_out
 from gui.runner.remote import RemoteHub
 from gui.runner.secrets import Secrets
 from tests.gui.hub.conftest import MemoryStore
@@ -124,6 +124,12 @@ async def test_a_hub_that_ends_in_the_middle(hub: Hub, secrets: Secrets) -> None
 )
 def test_one_hub_under_many_names(url: str) -> None:
     assert hub_account(url) == "hub hub.example:443"
+
+
+@pytest.mark.parametrize("url", ["wss://hub.example:99999", "http://hub.example", "wss://", "hub.example/x"])
+def test_what_is_no_address_is_said_before_anything_else(secrets: Secrets, url: str) -> None:
+    with pytest.raises(CredentialError, match=r"The hub's address is wss://HOST:PORT, not '"):
+        credentials_for(secrets, HubKey(url))
 
 
 def test_what_another_tally_has_kept_is_no_sign_in(secrets: Secrets) -> None:
