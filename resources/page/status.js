@@ -18,7 +18,9 @@
   let heard = 0;
   let failures = 0;
   let over = "";
+  let leaving = false;
 
+  addEventListener("beforeunload", () => { leaving = true; });
   connect();
   setInterval(tell, 250);
 
@@ -31,7 +33,8 @@
       tell();
     };
     socket.onclose = (event) => {
-      if (event.code === SIGNED_OUT) return location.reload();
+      // Not at once while the page is being left: that would take the place of where it leads, "Signed out".
+      if (event.code === SIGNED_OUT) return setTimeout(() => location.reload(), leaving ? STALE_MS : 0);
       if (event.code === TOO_MANY) over = "too many pages are open";
       else setTimeout(again, Math.min(15000, 500 * 2 ** failures) * (0.5 + Math.random()));
       failures += 1;

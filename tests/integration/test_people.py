@@ -268,9 +268,9 @@ async def test_another_site_gets_nothing(scene: Scene, elsewhere: str) -> None:
     await own.until(LIVE)
     (kid,) = scene.store.sign_in_rows
     await own.go("about:blank")
-    scene.hub.people._used.clear()
     evil = await scene.chromium.page()
     await evil.go(elsewhere)
+    scene.hub.people._used.clear()  # what the page itself had asked for is answered by now
 
     # It cannot read the page, nor does its request carry the cookie.
     read = f"fetch({scene.address + '/'!r}, {{credentials: 'include'}}).then(a => a.text(), e => 'refused: ' + e)"

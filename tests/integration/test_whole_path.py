@@ -10,7 +10,9 @@ import socket
 import sqlite3
 import subprocess
 import sys
+import tempfile
 import time
+from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 
@@ -28,18 +30,16 @@ AGENT = [sys.executable, "-m", "agent.cli"]
 
 
 @pytest.fixture
-def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """A data directory of this test's own, with no display and no settings from outside."""
     for name in ("DISPLAY", "WAYLAND_DISPLAY", "TALLY_KEY", "TALLY_DB", "TALLY_BUS"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("TALLY_DATA", str(tmp_path / "data"))
-    monkeypatch.setenv("TMPDIR", str(_short_tmp()))
-    return tmp_path
-
-
-def _short_tmp() -> Path:
-    """XRootD limits the length of its admin path, so labs need a short temporary directory."""
-    return Path("/tmp")
+    # XRootD limits the length of its admin path, so labs need a short temporary directory.
+    with tempfile.TemporaryDirectory(prefix="t-", dir="/tmp") as short:
+        Path(short).chmod(0o777)  # the lab's servers run as another user when we are root
+        monkeypatch.setenv("TMPDIR", short)
+        yield tmp_path
 
 
 def tally(*arguments: str, seconds: float = 500) -> subprocess.CompletedProcess[str]:
@@ -60,7 +60,7 @@ def left_behind(before: set[str]) -> list[str]:
 
 
 def demo_directories() -> set[str]:
-    names = Path("/tmp").iterdir()
+    names = Path(os.environ["TMPDIR"]).iterdir()
     return {str(path) for path in names if path.name.startswith(("tally-demo-", "tally-clients-"))}
 
 

@@ -79,7 +79,10 @@ def test_certificates_are_looked_into(tmp_path, capsys):
     )  # fmt: skip
     for options, sentence in (
         ([f"--bus-ca-file={junk}"], f"the CA file {junk} cannot be used: "),
-        ([f"--bus-cert-file={junk}"], f"the client certificate {junk} cannot be used: "),
+        (
+            [f"--bus-cert-file={junk}", f"--bus-key-file={key}"],
+            f"the client certificate {junk} with {key} cannot be used: ",
+        ),
         ([f"--bus-cert-file={tmp_path / 'c'}", f"--bus-key-file={key}"], "with a key that has no passphrase"),
     ):
         assert main(["--bus", "amqps://h/", *options, "--check-config"]) == 2

@@ -152,6 +152,7 @@ def test_another_bus_is_used_without_a_restart(qapp, drive, until, data, tmp_pat
         click(settings.apply)
         await until(lambda: "refuses the user" in workspace.records_state.trouble, 180)
         assert "mistaken" not in workspace.records_state.trouble
+        await until(lambda: not settings.bus.secret.box.text())
         QTest.keyClicks(settings.bus.secret.box, broker.password)
         click(settings.apply)
         await until(lambda: workspace.records_state.connected)

@@ -17,6 +17,7 @@ from gui.app.window import Window
 from gui.models.fleet import FleetServer
 from gui.models.recent import Recent, write_recent
 from gui.widgets.help import NOTHING, HelpSheet, help_of
+from gui.widgets.palette import MOST_ROWS
 from gui.widgets.shortcuts import ShortcutsSheet, key_of, name_of
 from tests.gui.parts import page
 
@@ -113,7 +114,10 @@ def test_up_and_down_choose_and_a_click_does_too(in_window) -> None:
         press(window, "Up")
         assert box.rows.currentIndex().row() == 1
         press(window, "PgDown")
-        assert box.rows.currentIndex().row() == min(len(offered), 13) - 1
+        assert box.rows.currentIndex().row() == min(len(offered) - 1, 1 + MOST_ROWS)
+        press(window, "PgUp")
+        press(window, "PgUp")
+        assert box.rows.currentIndex().row() == 0
         place = box.rows.visualRect(box.model.index(box.offered().index("Plans"), 0)).center()
         QTest.mouseClick(box.rows.viewport(), Qt.MouseButton.LeftButton, pos=place)
         assert window.frame.current_page() == "plans"
