@@ -212,6 +212,7 @@ class Line:
             handle.setopt(curl.UPLOAD, 1)
             handle.setopt(curl.INFILESIZE_LARGE, errand.size)
             handle.setopt(curl.READFUNCTION, hop.more)
+            handle.setopt(curl.SEEKFUNCTION, hop.rewind)
         if errand.method not in ("GET", "HEAD", "PUT"):
             handle.setopt(curl.CUSTOMREQUEST, errand.method)
 
@@ -303,6 +304,15 @@ class _Hop:
         self._heard()
         assert self.errand.give is not None
         return self.errand.give(size)
+
+    def rewind(self, offset: int, _origin: int) -> int:
+        """What is sent has to be sent again, because the kept connection was closed meanwhile; 0: done, 2: it cannot
+        be done."""
+        assert self.errand.give is not None
+        if offset:
+            return 2
+        self.errand.give(0)
+        return 0
 
     def progress(self, *_: float) -> int:
         """Called by libcurl at least once a second; 1 ends the exchange."""

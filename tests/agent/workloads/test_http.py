@@ -15,8 +15,8 @@ from agent.messages import Auth, Protocol, Request, Workload
 from agent.workloads import http as http_module
 from agent.workloads.answers import Answers
 from agent.workloads.credentials import Kept
-from agent.workloads.curl import Trust
-from agent.workloads.http import HttpClient, offered_adler32, user_agent, wanted_ranges
+from agent.workloads.curl import Line, Trust, load_curl
+from agent.workloads.http import HttpClient, _upload, offered_adler32, user_agent, wanted_ranges
 from agent.workloads.outcome import FailedError, Outcome, StoppedError
 from agent.workloads.plan import content
 from tests.agent.workloads.webserver import reply, serving
@@ -430,3 +430,18 @@ def test_a_request_that_takes_too_long_as_a_whole() -> None:
         over.set()
     assert not outcome.ok
     assert "took longer than 1 s (request_timeout) and is given up after " in outcome.error
+
+
+def test_what_was_sent_is_sent_again_when_a_kept_connection_turns_out_to_be_closed() -> None:
+    def closes_the_second(connection: socket.socket, first: str, headers: dict[str, str]) -> None:
+        if len(server.heard) == 2:
+            connection.shutdown(socket.SHUT_RDWR)
+            raise OSError
+        connection.sendall(reply("201 Created"))
+
+    with serving(closes_the_second) as server:
+        line = Line(load_curl(), "tagaaaaa", Trust("", ""), 20.0, Answers())
+        for _ in range(2):
+            assert line.exchange(_upload("PUT", f"{server.url}/f", 7, 3000), "s").status == 201
+        line.close()
+    assert (len(server.heard), server.connections) == (3, 2)
