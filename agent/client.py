@@ -34,6 +34,7 @@ from agent.messages import (
     Notice,
     Probe,
     Register,
+    Renew,
     RepeatDone,
     RepeatReady,
     Round,
@@ -227,6 +228,9 @@ class ClientRole:
                 self._start(message)
             case Round():
                 self._receive(message)
+            case Renew(name, auth):
+                if name in self._work:
+                    self._work[name].pool.renew(auth)
             case EndRepeat(name):
                 if name in self._work:
                     self._tasks.start(self._end(self._work[name]), f"end {name}")

@@ -5,7 +5,8 @@ text. Times are Unix seconds (float), sizes bytes, durations seconds. This modul
 
     agent → hub   Register (on /register), then on /agent: Heartbeat, Journal, Sample, RepeatReady, RepeatDone,
                   Probed, ServerReport, Notice
-    hub → agent   Registered, then Welcome, Acknowledge, StartRepeat, Round, EndRepeat, Abort, Probe, Ask, Goodbye
+    hub → agent   Registered, then Welcome, Acknowledge, StartRepeat, Renew, Round, EndRepeat, Abort, Probe, Ask,
+                  Goodbye
 
 A *job* is one repeat of one test of one run on one agent: ``RUN.TEST.REPEAT``. A *journal* is the agent's own file of
 what it requested and got; its lines are numbered from 1 without holes, sent in order, and acknowledged cumulatively.
@@ -200,6 +201,12 @@ class Auth(Struct, frozen=True):
 
     ca: Annotated[str, Meta(max_length=1024 * 1024)] = ""
     """Certificates (PEM) of authorities to trust; empty: those of the agent's machine."""
+    token: Annotated[str, Meta(max_length=16 * 1024)] = ""
+    """A bearer token (SciTokens or WLCG profile); shown to servers over TLS only."""
+    cert: Annotated[str, Meta(max_length=1024 * 1024)] = ""
+    """The client's certificate (PEM), with those between it and its authority."""
+    key: Annotated[str, Meta(max_length=64 * 1024)] = ""
+    """Its key (PEM); empty: it stands in `cert`, as in a proxy."""
 
     def __repr__(self) -> str:
         return "Auth(…)"
@@ -255,6 +262,13 @@ class Round(Message, frozen=True, tag="round"):
     job: JobId
     round: Count
     requests: Annotated[list[Request], Meta(max_length=20_000)]
+
+
+class Renew(Message, frozen=True, tag="renew"):
+    """With what the clients of a job identify themselves from now on."""
+
+    job: JobId
+    auth: Auth
 
 
 class EndRepeat(Message, frozen=True, tag="end_repeat"):
@@ -518,7 +532,7 @@ class ServerReport(Message, frozen=True, tag="server_report"):
 
 
 FromAgent = Register | Heartbeat | Journal | Sample | RepeatReady | RepeatDone | Probed | ServerReport | Notice
-FromHub = Registered | Welcome | Acknowledge | StartRepeat | Round | EndRepeat | Abort | Probe | Ask | Goodbye
+FromHub = Registered | Welcome | Acknowledge | StartRepeat | Renew | Round | EndRepeat | Abort | Probe | Ask | Goodbye
 
 encode = msgspec.json.Encoder().encode
 _decode_from_agent: Callable[[bytes | str], FromAgent] = msgspec.json.Decoder(FromAgent).decode

@@ -62,6 +62,7 @@ fi
 if [ "$level" != run ]; then
     need xvfb command -v Xvfb
     need openbox command -v openbox
+    need xrootd-scitokens-plugins sh -c 'ls /usr/lib*/libXrdAccSciTokens-5.so /usr/lib/*/libXrdAccSciTokens-5.so'
     need procps command -v ps
     need mount command -v mount
     need openssl command -v openssl

@@ -1,4 +1,4 @@
-"""``tally-agent lab up|down|status|fault``. The agent's command line uses `add_parser` and `run`."""
+"""``tally-agent lab up|down|status|fault|token``. The agent's command line uses `add_parser` and `run`."""
 
 from __future__ import annotations
 
@@ -18,9 +18,10 @@ from typing import IO, TextIO
 
 import msgspec
 
-from agent.lab import control, health, progress, remains
+from agent.lab import control, health, issuer, progress, remains
+from agent.lab.authority import write_private
 from agent.lab.errors import LabError, WishError
-from agent.lab.layout import command, default_directory
+from agent.lab.layout import Layout, command, default_directory
 from agent.lab.options import LabOptions
 from agent.lab.pids import alive, end
 from agent.lab.state import read_state
@@ -41,7 +42,7 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
         description="Starts and stops a whole XRootD federation on this machine: real servers with test files, "
         "shovelers, a bus and a collector.",
     )
-    commands = lab.add_subparsers(dest="lab_command", required=True, metavar="up|down|status|fault")
+    commands = lab.add_subparsers(dest="lab_command", required=True, metavar="up|down|status|fault|token")
 
     up = commands.add_parser("up", help="start a lab and wait until everything answers")
     _directory(up)
@@ -91,6 +92,11 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
         action="store_true",
         help="leave xrootd.async of the caches at its default, with which they do not count large reads",
     )
+    up.add_argument(
+        "--tokens",
+        action="store_true",
+        help="servers let in only who shows a bearer token of the lab's issuer (see `tally-agent lab token`)",
+    )
     up.add_argument("--foreground", action="store_true", help="stay in the foreground, and take the lab down at Ctrl-C")
     up.add_argument(
         "--json", action="store_true", help="print the lab's state as JSON; progress goes to standard error"
@@ -124,6 +130,21 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     )
     fault.add_argument("--json", action="store_true", help="print what was done, and when, as JSON")
 
+    token = commands.add_parser("token", help="print a new bearer token of the lab's issuer")
+    _directory(token)
+    token.add_argument("--subject", default=issuer.SUBJECT, help=f"whom it is for ({issuer.SUBJECT})")
+    token.add_argument(
+        "--scope", default=issuer.SCOPE, help=f"what it allows, with paths below {issuer.BASE} ({issuer.SCOPE!r})"
+    )
+    token.add_argument(
+        "--audience", default=issuer.AUDIENCE, metavar="URL", help=f"the servers it is for ({issuer.AUDIENCE})"
+    )
+    token.add_argument(
+        "--for", dest="seconds", type=_duration, default=issuer.SECONDS, metavar="1h", help="how long it is valid (1h)"
+    )
+    token.add_argument("--expired", action="store_true", help="make one that ended this long ago instead")
+    token.add_argument("--out", type=Path, metavar="FILE", help="write it to this file, mode 0600, replacing it")
+
     # Started by `up` only: its output is for `up`, not for users.
     commands.add_parser("supervise")
     return lab
@@ -141,6 +162,8 @@ def run(arguments: argparse.Namespace) -> int:
                 return _status(arguments.dir, as_json=arguments.json)
             case "fault":
                 return _fault(arguments)
+            case "token":
+                return _token(arguments)
             case _:
                 from agent.lab import supervisor  # only this one process needs it
 
@@ -172,6 +195,7 @@ def _up(arguments: argparse.Namespace) -> int:
         fbuff=arguments.fbuff,
         caches=arguments.caches,
         cache_async=arguments.cache_async,
+        tokens=arguments.tokens,
     )
     options.check()
     return bring_up(options, as_json=arguments.json, foreground=arguments.foreground)
@@ -353,6 +377,28 @@ def _fault(arguments: argparse.Namespace) -> int:
     if not answer.ok:
         raise LabError(answer.text)
     print(msgspec.json.encode({"text": answer.text, "t": answer.t}).decode() if arguments.json else answer.text)
+    return 0
+
+
+def _token(arguments: argparse.Namespace) -> int:
+    if read_state(arguments.dir) is None:
+        raise LabError(f"there is no lab in {arguments.dir}; {command('up --tokens', arguments.dir)} starts one")
+    token = issuer.mint(
+        Layout(arguments.dir).issuer,
+        subject=arguments.subject,
+        scope=arguments.scope,
+        audience=arguments.audience,
+        seconds=-arguments.seconds if arguments.expired else arguments.seconds,
+    )
+    if arguments.out is None:
+        print(token)
+        return 0
+    draft = arguments.out.with_name(f".{arguments.out.name}.{os.getpid()}")
+    try:
+        write_private(draft, token.encode() + b"\n")
+        draft.replace(arguments.out)
+    except OSError as error:
+        raise LabError(f"{arguments.out} cannot be written: {error.strerror}") from None
     return 0
 
 

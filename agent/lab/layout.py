@@ -73,6 +73,11 @@ class Layout:
         return self.directory / "ca.pem"
 
     @property
+    def issuer(self) -> Path:
+        """The key of the issuer of tokens, if the lab has one."""
+        return self.directory / "issuer.key"
+
+    @property
     def servers_link(self) -> Path:
         """Link to the work directory, for people who look around."""
         return self.directory / "servers"

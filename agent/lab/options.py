@@ -43,6 +43,8 @@ class LabOptions(Struct, frozen=True):
     """XRootD caches (libXrdPfc) in front of the first server."""
     cache_async: bool = False
     """Leave ``xrootd.async`` of the caches at its default, with which they do not count large reads."""
+    tokens: bool = False
+    """Servers let in only who shows a token of the lab's issuer."""
     programs: dict[str, list[str]] = {}
     """Other commands to start in place of our daemons, by program name."""
 
@@ -69,6 +71,8 @@ class LabOptions(Struct, frozen=True):
             raise WishError("--ledger logs what the relay passes on; add --relay")
         if self.cache_async and not self.caches:
             raise WishError("--cache-async applies to caches; add --caches 1")
+        if self.tokens and self.caches:
+            raise WishError("--tokens and --caches exclude each other: a cache has no token for its origin")
         if is_amqp(self.bus):
             if not urlsplit(self.bus).hostname:
                 raise WishError("--bus has no host; write amqp://USER:PASSWORD@HOST:PORT/VHOST")

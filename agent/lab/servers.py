@@ -12,6 +12,7 @@ from pathlib import Path
 from string import Template
 from typing import IO
 
+from agent.lab import issuer
 from agent.lab.authority import Authority, write_private
 from agent.lab.catalogue import READ_PATH, WRITE_PATH
 from agent.lab.errors import LabError
@@ -26,6 +27,12 @@ _ADMIN = "adm"
 _AUTHORITY = "ca.pem"
 _CERTIFICATE = "server.pem"
 _KEY = "server.key"
+_TOKENS = "scitokens.cfg"
+_ISSUERS = "issuers"
+TOKENS_HINT = (
+    "--tokens needs XRootD's plug-in for tokens; install the Debian package xrootd-scitokens-plugins "
+    "(apt-get install xrootd-scitokens-plugins)"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +60,8 @@ class ServerPlan:
     fbuff: int = 1400
     origin: str = ""
     """HOST:PORT of the server that it caches; "": it is not a cache."""
+    tokens: bool = False
+    """Whether it lets in only who shows a token."""
     asynchronous: bool = False
     """For a cache: whether ``xrootd.async`` is left at its default."""
 
@@ -110,6 +119,26 @@ def make_certificates(authority: Authority, work: Path, account: Account) -> Non
     write_private(work / _KEY, key, (account.uid, account.gid) if account.switch else None)
 
 
+def make_issuer(key: Path, work: Path, account: Account) -> None:
+    """The issuer of tokens, whose public key the servers find in their cache of such keys. Raises OSError."""
+    (work / _TOKENS).write_text(issuer.settings())
+    (work / _TOKENS).chmod(0o644)
+    cache = work / _ISSUERS
+    issuer.make_issuer(key, cache)
+    if account.switch:
+        for path in (*cache.rglob("*"), cache):
+            os.chown(path, account.uid, account.gid)
+
+
+def find_tokens_plugin(xrootd: str) -> None:
+    """Raises LabError, naming the package, if there is no plug-in for tokens beside this program or in a directory of
+    the system."""
+    beside = Path(xrootd).resolve().parent.parent
+    places = (beside / "lib", beside / "lib64", *Path("/usr/lib").glob("*-linux-gnu"), Path("/usr/lib64"))
+    if not any(True for place in places for _ in place.glob("libXrdAccSciTokens*.so")):
+        raise LabError(TOKENS_HINT)
+
+
 def make_server(plan: ServerPlan, work: Path, account: Account) -> Path:
     """Create its own tree, with the shared files in it, and its configuration file; returns the path of the latter."""
     home = work / plan.name
@@ -147,7 +176,15 @@ def config_text(plan: ServerPlan, root: Path, work: Path) -> str:
         SHOVELER=plan.monitor,
         FBUFF=plan.fbuff,
         ORIGIN=plan.origin,
+        TOKENS=_tokens(work) if plan.tokens else "",
         ASYNC="" if plan.asynchronous else "xrootd.async off",
+    )
+
+
+def _tokens(work: Path) -> str:
+    return (
+        "http.header2cgi Authorization authz\n"
+        f"ofs.authorize 1\nofs.authlib libXrdAccSciTokens.so config={work / _TOKENS}"
     )
 
 
@@ -161,7 +198,7 @@ def start(xrootd: str, plan: ServerPlan, account: Account, work: Path, log: IO[b
     command = [xrootd, "-c", str(work / f"{plan.name}.cfg"), "-n", plan.name, "-s", str(pid_file)]
     return subprocess.Popen(
         dies_with_us(command),
-        env=clean_environment() | {"HOME": str(work)},
+        env=clean_environment() | {"HOME": str(work), "XDG_CACHE_HOME": str(work / _ISSUERS)},
         cwd=work,  # it creates and enters a directory named after its instance there
         stdin=subprocess.DEVNULL,
         stdout=log,

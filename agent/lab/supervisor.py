@@ -144,6 +144,8 @@ class Supervisor:
     async def _bring_up(self) -> None:
         xrootd = servers.find_xrootd()
         account = servers.find_account()
+        if self._options.tokens:
+            servers.find_tokens_plugin(xrootd)
         self._claim_directory()
         self._choose_bus()
         self._work = new_work_directory(self._lab, account.uid, [account.gid])
@@ -270,7 +272,17 @@ class Supervisor:
         o = self._options
         monitor = post.address if self._relay is None else self._relay.add(name, post.address)
         self._plans.append(
-            servers.ServerPlan(name, site, port, post.address, monitor, o.fbuff, origin, asynchronous=o.cache_async)
+            servers.ServerPlan(
+                name,
+                site,
+                port,
+                post.address,
+                monitor,
+                o.fbuff,
+                origin,
+                tokens=o.tokens,
+                asynchronous=o.cache_async,
+            )
         )
 
     async def _start_bus(self) -> None:
@@ -306,6 +318,8 @@ class Supervisor:
             authority = Authority()
             self._layout.authority.write_bytes(authority.certificate)
             servers.make_certificates(authority, work, account)
+            if self._options.tokens:
+                servers.make_issuer(self._layout.issuer, work, account)
             for plan in self._plans:
                 servers.make_server(plan, work, account)
         except OSError as error:

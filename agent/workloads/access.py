@@ -77,14 +77,22 @@ class Client:
     Raises MissingClientError when the xrootd package is not installed."""
 
     def __init__(
-        self, timeout: float, answers: Answers, remark: Callable[[str, str], None], *, request_timeout: float = 0.0
+        self,
+        timeout: float,
+        answers: Answers,
+        remark: Callable[[str, str], None],
+        *,
+        request_timeout: float = 0.0,
+        token: Callable[[], str] = str,
     ) -> None:
+        """`token` gives the bearer token to use, which is sent over roots only."""
         limit_patience(timeout)
         self._xrootd, flags = load_client()
         self._flags = flags.OpenFlags
         self._timeout = max(1, round(timeout))
         self._request_timeout = request_timeout or math.inf
         self._remark = remark
+        self._token = token
         self._announced: set[str] = set()
         self._own = threading.local()
         """`server`: the server of this thread's request."""
@@ -107,7 +115,7 @@ class Client:
         file, began = self._xrootd.File(), time.monotonic()
         try:
             flags = self._flags.NEW | self._flags.MAKEPATH if workload.kind == "write" else self._flags.READ
-            self._call("open", file.open, f"{_login(address, request)}/{absolute(request.path)}", flags)
+            self._call("open", file.open, f"{_login(address, request)}/{self._asked(address, request)}", flags)
             outcome.phases = Phases(open=time.monotonic() - began)
             try:
                 outcome.server = self._reached(file, address, request)
@@ -234,15 +242,24 @@ class Client:
                     )
         return server
 
+    def _asked(self, address: Address, request: Request) -> str:
+        """The path, with the token if it may be sent."""
+        return absolute(request.path) + authorization(address, self._token())
+
     def _remove(self, address: Address, request: Request) -> None:
         """A test leaves nothing on other people's disks. Removing a file makes no monitoring record."""
         system = self._xrootd.FileSystem(_login(address, request))
-        status, _ = self._bounded("remove", system.rm, absolute(request.path))
+        status, _ = self._bounded("remove", system.rm, self._asked(address, request))
         if not status.ok:
             self._remark(
                 f"rm {address.place}",
                 f"{request.path} was written to {address.place} and could not be removed ({_sentence(status)}).",
             )
+
+
+def authorization(address: Address, token: str) -> str:
+    """What follows a path to show a bearer token to the server; nothing where others could read it, too."""
+    return f"?authz=Bearer%20{token}" if token and address.scheme == "roots" else ""
 
 
 def _login(address: Address, request: Request) -> str:

@@ -6,7 +6,7 @@ import threading
 import time
 from collections.abc import Callable
 
-from agent.messages import HTTP, Request, Workload
+from agent.messages import HTTP, Auth, Request, Workload
 from agent.workloads.access import Client
 from agent.workloads.address import address_of
 from agent.workloads.answers import Answers
@@ -26,13 +26,25 @@ class Clients:
         protocols = setup.protocols or ["root"]
         self._kept = Kept(setup.auth)
         self._kept.into_environment()
+
+        def said(key: str, text: str) -> None:
+            remark(key, self._kept.named(text, 0, self._kept.token))
+
         self._root = None
         if set(protocols).difference(HTTP):
-            self._root = Client(setup.timeout, self.answers, remark, request_timeout=setup.request_timeout)
+            self._root = Client(
+                setup.timeout, self.answers, said, request_timeout=setup.request_timeout, token=self._current
+            )
         self._http = None
         if set(protocols).intersection(HTTP):
-            trust = self._kept.trust
-            self._http = HttpClient(setup.timeout, trust, self.answers, remark, request_timeout=setup.request_timeout)
+            self._http = HttpClient(
+                setup.timeout,
+                self._kept.trust,
+                self.answers,
+                said,
+                request_timeout=setup.request_timeout,
+                token=self._current,
+            )
 
     @property
     def version(self) -> str:
@@ -43,12 +55,28 @@ class Clients:
         """Remove what the clients needed."""
         self._kept.close()
 
+    def renew(self, auth: Auth) -> None:
+        """With what the clients identify themselves from now on."""
+        self._kept.renew(auth)
+
+    def _current(self) -> str:
+        return self._kept.token
+
     def perform(
         self, workload: Workload, request: Request, stop: threading.Event, add: Callable[[int], None]
     ) -> Outcome:
         """Carry out one request, after what it needs for that. `add` is called with every number of bytes transferred.
 
         Never raises for anything that the server or the network does: that is in the outcome."""
+        token = self._kept.token
+        outcome = self._perform(workload, request, stop, add)
+        if outcome.error:
+            outcome.error = self._kept.named(outcome.error, outcome.status, token)
+        return outcome
+
+    def _perform(
+        self, workload: Workload, request: Request, stop: threading.Event, add: Callable[[int], None]
+    ) -> Outcome:
         began = time.time()
         address = address_of(request.server, workload)
         if not address.over_http:

@@ -58,10 +58,13 @@ def load_curl() -> Any:
 
 @dataclass(frozen=True, slots=True)
 class Trust:
-    """Whose certificates are accepted: a file (PEM) and a directory of hashed names; "" is none."""
+    """Whose certificates are accepted: a file (PEM) and a directory of hashed names; "" is none. With it, the client's
+    own certificate and key, as files."""
 
     file: str
     directory: str
+    cert: str = ""
+    key: str = ""
 
 
 def trust_of_machine() -> Trust:
@@ -114,24 +117,31 @@ class Errand:
     take: Callable[[bytes], None] = lambda _: None
     give: Callable[[int], bytes] | None = None
     size: int = 0
-    token: str = ""
-    """A bearer token, sent over https only."""
 
 
 class Line:
     """The connections of one session tag. Used by one thread at a time."""
 
     def __init__(
-        self, curl: Any, agent: str, trust: Trust, timeout: float, answers: Answers, *, whole: float = 0.0
+        self,
+        curl: Any,
+        agent: str,
+        trust: Trust,
+        timeout: float,
+        answers: Answers,
+        *,
+        whole: float = 0.0,
+        token: Callable[[], str] = str,
     ) -> None:
         """`curl` is the module; `agent` the User-Agent; `timeout` (seconds) limits the connect, and each wait; `whole`
-        a whole exchange (0: nothing does)."""
+        a whole exchange (0: nothing does). `token` gives the bearer token to use, which is sent over https only."""
         self._curl = curl
         self._handle = curl.Curl()
         self._agent = agent
         self._trust = trust
         self._timeout = timeout
         self._whole = whole
+        self._token = token
         self._answers = answers
 
     def close(self) -> None:
@@ -202,8 +212,8 @@ class Line:
         if secure:
             self._secure()
         headers = dict(errand.headers)
-        if errand.token and secure:
-            headers["Authorization"] = f"Bearer {errand.token}"
+        if secure and (token := self._token()):
+            headers["Authorization"] = f"Bearer {token}"
         handle.setopt(curl.HTTPHEADER, [f"{name}: {value}" for name, value in headers.items()])
         if errand.method == "HEAD":
             handle.setopt(curl.NOBODY, 1)
@@ -222,6 +232,9 @@ class Line:
             handle.setopt(curl.CAINFO, self._trust.file)
         if self._trust.directory:
             handle.setopt(curl.CAPATH, self._trust.directory)
+        if self._trust.cert:
+            handle.setopt(curl.SSLCERT, self._trust.cert)
+            handle.setopt(curl.SSLKEY, self._trust.key)
 
     def _phases(self, hop: _Hop) -> Phases:
         """The times of an exchange; a connection that was there already took none."""

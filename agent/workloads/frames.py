@@ -40,6 +40,12 @@ class Work(Struct, frozen=True, tag="work"):
     requests: list[Request]
 
 
+class Renew(Struct, frozen=True, tag="renew"):
+    """With what the worker identifies itself from now on."""
+
+    auth: Auth
+
+
 class Finish(Struct, frozen=True, tag="finish"):
     """Finish what is queued, then end."""
 
@@ -89,7 +95,7 @@ class Remark(Struct, frozen=True, tag="remark"):
     text: str
 
 
-ToWorker = Setup | Work | Finish | Drain | Stop
+ToWorker = Setup | Work | Renew | Finish | Drain | Stop
 FromWorker = Ready | Unfit | Figures | Remark
 
 _encode = msgspec.msgpack.Encoder().encode

@@ -17,7 +17,9 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Final
 
-from agent.messages import Request, ServerSample, StartRepeat
+import msgspec
+
+from agent.messages import Auth, Request, ServerSample, StartRepeat
 from agent.workloads.frames import (
     HEAD,
     Drain,
@@ -26,6 +28,7 @@ from agent.workloads.frames import (
     FromWorker,
     Ready,
     Remark,
+    Renew,
     Setup,
     Stop,
     Unfit,
@@ -218,6 +221,12 @@ class Pool:
             share = shares.get(id(worker))
             if share:
                 worker.send(framed(Work(number, share)))
+
+    def renew(self, auth: Auth) -> None:
+        """With what all workers identify themselves from now on, also those that are started later."""
+        self._order = msgspec.structs.replace(self._order, auth=auth)
+        for worker in self._workers:
+            worker.send(framed(Renew(auth)))
 
     async def replace(self, slots: list[int]) -> str:
         """Start a new worker for the slots of one that died. Returns an empty text, or one sentence saying why it

@@ -22,10 +22,10 @@ from typing import Any, Final, Protocol
 import msgspec
 
 from agent.messages import CatalogueFile, Probe, Probed
-from agent.workloads.access import MissingClientError, limit_patience, load_client
+from agent.workloads.access import MissingClientError, authorization, limit_patience, load_client
 from agent.workloads.address import Address, absolute, reach
 from agent.workloads.answers import Answers
-from agent.workloads.credentials import Kept
+from agent.workloads.credentials import Kept, without_tokens
 from agent.workloads.curl import Errand, Line, MissingCurlError, Reply, load_curl
 from agent.workloads.frames import HEAD, framed, length
 from agent.workloads.http import HOUSEKEEPING, user_agent
@@ -207,6 +207,7 @@ class _OverRoot:
         self._timeout = max(1, round(question.timeout))
         self._login = f"{address.scheme}://{USER}@{address.place}"
         self._system = self._client.FileSystem(self._login)
+        self._authz = authorization(address, kept.token)
 
     def version(self) -> str:
         status, answer = self._system.query(self._flags.QueryCode.CONFIG, "version", timeout=self._timeout)
@@ -215,7 +216,7 @@ class _OverRoot:
         return str(answer.decode("utf-8", "replace")).strip().strip("\0")
 
     def size(self, path: str) -> CatalogueFile:
-        status, info = self._system.stat(path, timeout=self._timeout)
+        status, info = self._system.stat(path + self._authz, timeout=self._timeout)
         if not status.ok:
             return CatalogueFile(path, None, _text(status))
         if info.flags & 2:  # StatInfoFlags.IS_DIR
@@ -223,7 +224,9 @@ class _OverRoot:
         return CatalogueFile(path, int(info.size))
 
     def listing(self, folder: str) -> list[Entry]:
-        status, listing = self._system.dirlist(folder, self._flags.DirListFlags.STAT, timeout=self._timeout)
+        status, listing = self._system.dirlist(
+            folder + self._authz, self._flags.DirListFlags.STAT, timeout=self._timeout
+        )
         if not status.ok:
             raise _UnlistedError(_unlisted(status))
         found = []
@@ -237,11 +240,11 @@ class _OverRoot:
         path = _draft(folder)
         file = self._client.File()
         flags = self._flags.OpenFlags.NEW | self._flags.OpenFlags.MAKEPATH
-        status, _ = file.open(f"{self._login}/{absolute(path)}", flags, timeout=self._timeout)
+        status, _ = file.open(f"{self._login}/{absolute(path)}{self._authz}", flags, timeout=self._timeout)
         if not status.ok:
             return _text(status)
         file.close(timeout=self._timeout)
-        status, _ = self._system.rm(path, timeout=self._timeout)
+        status, _ = self._system.rm(path + self._authz, timeout=self._timeout)
         return "" if status.ok else f"what was written cannot be removed: {_text(status)}"
 
 
@@ -255,7 +258,7 @@ def _unlisted(status: Any) -> str:
 
 
 def _text(status: Any) -> str:
-    return " ".join(str(status.message).split())[:2000]
+    return without_tokens(" ".join(str(status.message).split()))[:2000]
 
 
 # ---------------------------------------------------------------- over HTTP
@@ -278,7 +281,8 @@ class _OverHttp:
         line = getattr(self._own, "line", None)
         if line is None:
             agent = user_agent(HOUSEKEEPING)
-            line = self._own.line = Line(self._curl, agent, self._kept.trust, self._timeout, self._answers)
+            trust, token = self._kept.trust, self._kept.token
+            line = self._own.line = Line(self._curl, agent, trust, self._timeout, self._answers, token=lambda: token)
         return line.exchange(Errand(method, method, self._address.url(path), headers or {}, **more), self._server)
 
     def version(self) -> str:

@@ -37,6 +37,7 @@ from agent.workloads.frames import (
     Finish,
     Ready,
     Remark,
+    Renew,
     Setup,
     Stop,
     ToWorker,
@@ -367,7 +368,7 @@ def main() -> int:
     reporter.start()
     watcher.start()
     output.send(Ready(client.version))
-    _obey(slots, stop)
+    _obey(slots, client, stop)
     for slot in slots.values():
         slot.queue.put(None)
     for slot in slots.values():
@@ -383,7 +384,7 @@ def main() -> int:
     return 0
 
 
-def _obey(slots: dict[int, _Slot], stop: threading.Event) -> None:
+def _obey(slots: dict[int, _Slot], client: Clients, stop: threading.Event) -> None:
     """Hand out work until the agent says that there is no more. Sets `stop` when the current work is to be cut
     short."""
     while True:
@@ -391,6 +392,8 @@ def _obey(slots: dict[int, _Slot], stop: threading.Event) -> None:
             case Work(number, requests):
                 for request in requests:
                     slots[request.slot].queue.put((number, request))
+            case Renew(auth):
+                client.renew(auth)
             case Finish():
                 break
             case Drain():

@@ -75,6 +75,22 @@ class Files:
 
 
 @dataclass(frozen=True, slots=True)
+class Means:
+    """With what clients identify themselves: names of files, and of a variable of the environment; never the secrets
+    themselves."""
+
+    token_file: str | None = None
+    token: str | None = None
+    """``env:NAME``."""
+    cert: str | None = None
+    key: str | None = None
+    """None: it stands in `cert`, as in a proxy."""
+
+    def __bool__(self) -> bool:
+        return self != Means()
+
+
+@dataclass(frozen=True, slots=True)
 class Who:
     """Which clients take part, and the number of worker threads (slots) of each."""
 
@@ -140,6 +156,7 @@ class Test:
     """All servers begin each round together. Otherwise each has rounds of its own."""
     files: Files = field(default_factory=Files)
     who: Who = field(default_factory=Who)
+    auth: Means = field(default_factory=Means)
     workload: Workload = field(default_factory=Workload)
     faults: tuple[Fault, ...] = ()
     protocol: Protocol = ""

@@ -22,7 +22,19 @@ from agent.messages import Workload
 from gui.campaign.catalogue import path_objection
 from gui.campaign.choices import Noun, name_objection
 from gui.campaign.mix import kind_objection
-from gui.campaign.plan import FAULT_KINDS, LOSS_KINDS, SERVER_KINDS, Choice, Fault, Files, Labelled, Plan, Test, Who
+from gui.campaign.plan import (
+    FAULT_KINDS,
+    LOSS_KINDS,
+    SERVER_KINDS,
+    Choice,
+    Fault,
+    Files,
+    Labelled,
+    Means,
+    Plan,
+    Test,
+    Who,
+)
 from shoveler.values.choices import one_of
 from shoveler.values.quantities import format_duration, format_size, parse_duration, parse_size
 
@@ -117,6 +129,15 @@ def _text(most: int, *, empty: bool = False) -> Callable[[Any], str]:
     return check
 
 
+_VARIABLE = re.compile(r"env:[A-Za-z_][A-Za-z0-9_]{0,200}", re.ASCII)
+
+
+def _variable(value: Any) -> str:
+    if not isinstance(value, str) or not _VARIABLE.fullmatch(value):  # it may be a token, so it is not shown
+        raise ValueError('expected "env:NAME", a variable with the token: a plan never holds one; or give token_file')
+    return value
+
+
 def _yes_or_no(value: Any) -> bool:
     if not isinstance(value, bool):
         raise ValueError(f"expected true or false, not {value!r}")
@@ -184,6 +205,12 @@ _TEST_KEYS = {
     **_PROTOCOL_KEYS,
 }
 _FILES_KEYS = {"list": _Key(_text(4096)), "dir": _Key(_text(4096)), "write": _Key(_text(4096))}
+_AUTH_KEYS = {
+    "token_file": _Key(_text(4096)),
+    "token": _Key(_variable),
+    "cert": _Key(_text(4096)),
+    "key": _Key(_text(4096)),
+}
 _WHO_KEYS = {"clients": _Key(_choice("client", 10_000)), "slots": _Key(_whole(1, 1024))}
 _WORKLOAD_KEYS = {
     "kind": _Key(_one_of("full", "range", "vector", "long", "past_end", "write")),
@@ -306,7 +333,7 @@ class _Reader:
         return Plan(name=values.get("name", "?"), tests=tuple(read), **_given(values, "settle"))
 
     def _test(self, content: dict[str, Any], place: Place) -> Test:
-        values = self._table(content, place, _TEST_KEYS, also=("files", "who", "workload", "mix", "fault"))
+        values = self._table(content, place, _TEST_KEYS, also=("files", "who", "auth", "workload", "mix", "fault"))
         for key in ("timeout", "request_timeout"):
             if values.get(key) == 0:
                 self._problem((*place, key), f"{key}: expected more than 0 seconds")
@@ -326,6 +353,7 @@ class _Reader:
             per_round=values.get("per_round", 1),
             files=Files(**files),
             who=Who(**who),
+            auth=self._auth(content, place),
             workload=self._workload(content, place),
             mix=self._mix(content, place),
             faults=tuple(
@@ -335,6 +363,14 @@ class _Reader:
             **_given(values, "name", "wait", "repeats", "seed", "pass_at", "timeout", "request_timeout", "barrier"),
             **_given(values, "verify", "protocol", "port"),
         )
+
+    def _auth(self, content: dict[str, Any], place: Place) -> Means:
+        values = self._sub(content, place, "auth", _AUTH_KEYS)
+        if {"token_file", "token"} <= values.keys():
+            self._problem((*place, "auth", "token"), "auth: give either token_file or token, not both")
+        if "key" in values and "cert" not in values and "cert" not in self._broken((*place, "auth")):
+            self._problem((*place, "auth", "key"), "auth: a key needs its certificate; give cert")
+        return Means(**values)
 
     def _workload(self, content: dict[str, Any], place: Place) -> Workload:
         values = self._sub(content, place, "workload", _WORKLOAD_KEYS)
@@ -610,6 +646,9 @@ def _test_values(test: Test) -> dict[str, Any]:
     files = {key: value for key, value in named if value is not None}
     if files:
         values["files"] = files
+    if test.auth:
+        given = {key: getattr(test.auth, key) for key in _AUTH_KEYS}
+        values["auth"] = {key: value for key, value in given.items() if value is not None}
     values["who"] = {"clients": _choice_value(test.who.clients), "slots": test.who.slots}
     if test.mix:
         values["mix"] = [{"weight": one.weight} | _workload_values(one) | _protocol_values(one) for one in test.mix]

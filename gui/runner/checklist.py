@@ -115,6 +115,13 @@ ITEMS: tuple[Item, ...] = (
         ("clients", "servers"),
     ),
     Item(
+        "auth",
+        "Tokens and certificates are valid",
+        "They are read here when a repeat begins, and again when a file changes, and reach the clients only. A token "
+        "that ends in the middle of a run fails the requests after that.",
+        ("servers",),
+    ),
+    Item(
         "answers",
         "Servers answer",
         "A client opens a session with each server and asks for files, as it will in the run. The time is that of the "
@@ -156,14 +163,15 @@ ITEMS: tuple[Item, ...] = (
     ),
     Item("room", "The database has room", "Each request and its record are kept in the workspace.", ("files",)),
 )
-"""All lines, in their order. `faults` is left out for a plan that has none, `identity` for one that never uses HTTP,
-and `lab` where there is none."""
+"""All lines, in their order. `faults` and `auth` are left out for a plan that has none, `identity` for one that never
+uses HTTP, and `lab` where there is none."""
 
 
 def items_of(plan: Plan, *, lab: bool = False) -> tuple[Item, ...]:
     """The lines for a plan, in a workspace with a lab or without."""
     out = {
         "faults": not any(test.faults for test in plan.tests),
+        "auth": not any(test.auth for test in plan.tests),
         "identity": not any(map(may_use_http, plan.tests)),
         "lab": not lab,
     }

@@ -7,7 +7,7 @@ import time
 from collections import Counter, deque
 from collections.abc import Mapping, Sequence
 
-from agent.messages import Abort, EndRepeat, Round, StartRepeat
+from agent.messages import Abort, EndRepeat, Renew, Round, StartRepeat
 from gui.campaign.doors import protocols_of
 from gui.campaign.generators import AtLimit, Generators, WasAtLimit, use_words
 from gui.campaign.holdups import HeldUp, Relieved
@@ -19,12 +19,15 @@ from gui.runner.credentials import Credentials
 from gui.runner.current import CurrentRepeat, Handed
 from gui.runner.events import Event, Events, HandOver, apply, give_again
 from gui.runner.host import Host
+from gui.runner.refusal import RunRefusedError
 from gui.runner.rounds import Rounds
 from gui.runner.snapshots import Board
 
 LOOK_LIMIT = 60.0
 SETTLE_LOOK = 0.25
 ABORTED_SETTLE = 2.0
+RENEW_SECONDS = 2.0
+"""How often it is looked whether the files of tokens and certificates have changed."""
 STATUS_SECONDS = 3.0
 """How long a run waits for the status of the daemons before its first request and after its last."""
 
@@ -47,6 +50,8 @@ class Driver:
         self._limit = limit
         self._heard = 0.0
         """When it was looked last whether clients have reports that are not stored."""
+        self._looked = 0.0
+        """When it was looked last whether the files of credentials have changed."""
 
     async def drive(self, repeat: CurrentRepeat) -> None:
         """Run the state machine until it is time to settle; it may have been begun by another program. Raises
@@ -71,6 +76,7 @@ class Driver:
                 raise HandedOverError
             now = loop.time()
             self._hear_of_clients(repeat, generators, now)
+            await self._renew(repeat, now)
             if repeat.machine.restarted:
                 await self._carry_out(repeat, give_again(repeat, self._hub, now))
             await self._carry_out(repeat, apply(event, repeat, self._hub, now) if event else machine.advance(now))
@@ -99,6 +105,25 @@ class Driver:
                 said = generators.look(client, busy=view.busy, cpu=view.cpu, busiest=view.busiest, now=now)
                 if said is not None:
                     self._tell_of_generator(repeat, said)
+
+    async def _renew(self, repeat: CurrentRepeat, now: float) -> None:
+        """Give clients the credentials of files that have changed. One that cannot be used is a problem and no end:
+        whoever writes it may be in the middle."""
+        means = repeat.resolved.test.auth
+        if now < self._looked + RENEW_SECONDS or not means:
+            return
+        self._looked = now
+        where = f"run {self._board.run}, token"
+        if not await self._credentials.changed(means):
+            return
+        try:
+            auth = await self._credentials.read(repeat.resolved.servers, means)
+        except RunRefusedError as error:
+            self._host.problem("warning", where, f"{error} Clients go on with what they have.")
+            return
+        self._host.problem("warning", where, "")
+        for client in repeat.machine.clients:
+            self._hub.send(client, Renew(job=repeat.job, auth=auth))
 
     async def _carry_out(self, repeat: CurrentRepeat, commands: list[Command]) -> None:
         waiting = deque(commands)
@@ -137,7 +162,7 @@ class Driver:
             request_timeout=request_limit(test, repeat.resolved.files),
             mix=list(test.workloads) if test.mix else [],
             protocols=protocols_of(test, servers),
-            auth=await self._credentials.read(servers),
+            auth=await self._credentials.read(servers, test.auth),
         )
 
     def _tell_of_generator(self, repeat: CurrentRepeat, said: AtLimit | WasAtLimit) -> None:

@@ -20,7 +20,7 @@ from dataclasses import replace
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from agent.messages import HTTP, Probe, Probed
+from agent.messages import HTTP, Auth, Probe, Probed
 from gui.campaign.catalogue import CatalogueError
 from gui.campaign.doors import Door, doors_of, may_use_http, not_over_http
 from gui.campaign.plan import File, Plan, Test, Who
@@ -38,7 +38,7 @@ from gui.campaign.unverified import unverified
 from gui.hub import AgentView
 from gui.runner import lasting
 from gui.runner.checklist import Check, Fix, Item, State, in_order, items_of
-from gui.runner.credentials import Credentials
+from gui.runner.credentials import Credentials, ended, token_facts
 from gui.runner.identity import Identity, identify
 from gui.runner.lab import LabMissingError, cannot
 from gui.runner.probes import ProbeError
@@ -94,7 +94,7 @@ class Preflight:
         self._tests: list[tuple[Test, list[Server], tuple[File, ...]]] = []
         self._answers: dict[tuple[str, Door], list[Probed]] = {}
         """What each server said at each of its doors."""
-        self._credentials = Credentials(workspace.lab)
+        self._credentials = Credentials(workspace.lab, self._directory)
         self._before: dict[str, int] = {}
         self._asked = False
 
@@ -400,11 +400,12 @@ class Preflight:
         failed: dict[str, str] = {}
         took: dict[str, float] = {}
         try:
-            auth = await self._credentials.read(self._servers.values())
+            auths = await self._auths()
         except RunRefusedError as error:
-            return _check(item, "failed", str(error), "Take the lab down and up again.")
+            return _check(item, "failed", str(error), "Take the lab down and up again, or correct [test.auth].")
 
         async def look(place: int, server: Server, door: Door) -> None:
+            auth = auths[server.url]
             client = self._clients[place % len(self._clients)]
             where = _where(server, door)
             async with few:
@@ -436,6 +437,43 @@ class Preflight:
         text = f"{_plural(len(self._servers), 'server')}, XRootD {kinds}; slowest {slowest}, {_ms(took[slowest])}."
         return _check(item, "ok", text, figure=figure)
 
+    async def _auths(self) -> dict[str, Auth]:
+        """By server, with what the first test that asks it identifies itself. Raises RunRefusedError."""
+        found: dict[str, Auth] = {}
+        for test, servers, _ in self._tests:
+            auth = await self._credentials.read(servers, test.auth)
+            for server in servers:
+                found.setdefault(server.url, auth)
+        return found
+
+    async def _look_at_auth(self, item: Item) -> Check:
+        now, longest = time.time(), sum((preview.seconds for preview in self._previews()), 0.0)
+        said, short, ends = [], [], []
+        try:
+            for test, servers, _ in self._tests:
+                auth = await self._credentials.read(servers, test.auth)
+                if not auth.token:
+                    continue
+                facts = token_facts(auth.token)
+                if text := ended(facts, now):
+                    return _check(item, "failed", text, "Renew it; the run takes the new one at once.", fixes=(AGAIN,))
+                said.append(f"token of {facts.subject or 'nobody named'}, for {facts.audience or 'any server'}")
+                if (left := facts.remaining(now)) is not None:
+                    ends.append(left)
+                    if left < longest:
+                        short.append(
+                            f"The token of {facts.subject or 'nobody named'} ends in {about_duration(left)}, "
+                            f"the plan takes at least {about_duration(longest)}."
+                        )
+        except RunRefusedError as error:
+            return _check(item, "failed", str(error), "Correct [test.auth] of the plan.", fixes=(AGAIN,))
+        figure = about_duration(min(ends)) if ends else ""
+        if short:
+            remedy = "Renew the file meanwhile, or begin with a token that lasts."
+            return _check(item, "warning", short[0], remedy, tuple(short[1:]), figure=figure)
+        text = "; ".join(dict.fromkeys(said)) or "a certificate and its key"
+        return _check(item, "ok", f"{text[:1].upper()}{text[1:]}.", figure=figure)
+
     def _doors(self) -> list[tuple[Server, Door]]:
         """Every server with every door at which the plan asks it."""
         found = (
@@ -450,11 +488,11 @@ class Preflight:
         if not self._answers or not self._clients:
             return _check(item, "skipped", "No server has answered.")
         found: dict[str, Identity] = {}
-        try:
-            auth = await self._credentials.read(self._servers.values())
-        except RunRefusedError as error:
-            return _check(item, "failed", str(error), "Take the lab down and up again.")
         for test, servers, _ in self._tests:
+            try:
+                auth = await self._credentials.read(servers, test.auth)
+            except RunRefusedError as error:
+                return _check(item, "failed", str(error), "Take the lab down and up again, or correct [test.auth].")
             if text := not_over_http(test, servers):
                 return _check(item, "failed", text, "Change the workload or the protocol in the plan.")
             for one in await identify(self._workspace.probes, self._clients, test, servers, auth):

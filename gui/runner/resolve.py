@@ -122,7 +122,7 @@ class Catalogues:
         found: dict[str, int] = {}
         odd: list[str] = []
         door = doors_of(test, server.url)[0]
-        auth = await self._credentials.read([server])
+        auth = await self._credentials.read([server], test.auth)
         question = Probe(0, server.url, directory=directory, protocol=door.protocol, port=door.port, auth=auth)
         try:
             async for part in self._probes.ask(client, question):

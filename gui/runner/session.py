@@ -121,7 +121,7 @@ class RunSession:
         self._checks = tuple(checks)
         self._client_wait = wait
         self._files_text, self._directory = files, directory
-        self._credentials = Credentials(host.lab)
+        self._credentials = Credentials(host.lab, directory)
         self._catalogues = Catalogues(host.probes, host.lab, self._credentials, text=files, directory=directory)
         self._wake = asyncio.Event()
         self._events = Events(self._wake.set)
@@ -474,7 +474,7 @@ class RunSession:
         if not set(HTTP).intersection(protocols_of(one.test, one.servers)):
             return frozenset()
         self._board.show("preparing", "asking servers how clients over HTTP are recognised")
-        auth = await self._credentials.read(one.servers)
+        auth = await self._credentials.read(one.servers, one.test.auth)
         found = await identify(self._host.probes, one.clients, one.test, one.servers, auth)
         if problem := next((identity.problem for identity in found if identity.problem), ""):
             raise RunRefusedError(problem)

@@ -26,7 +26,7 @@ from PySide6.QtWidgets import (
 )
 
 from gui.campaign.choices import Noun, can_be_typed, choice_text, parse_choice
-from gui.campaign.plan import WRITE_DIRECTORY, Choice, Files, Plan, Test, Who
+from gui.campaign.plan import WRITE_DIRECTORY, Choice, Files, Means, Plan, Test, Who
 from gui.pages.plans.workloads import WorkloadRows
 from gui.widgets.fields import CheckField, LargeField, NumberField, WholeField
 from gui.widgets.parts import Elided, button, label, segments
@@ -39,7 +39,8 @@ FIELD_OF = {
     "test.request_timeout": "request_timeout", "test.barrier": "barrier",
     "test.files.list": "files", "test.files.dir": "files", "test.who.clients": "clients", "test.who.slots": "slots",
     "test.files.write": "write", "test.verify": "verify", "test.protocol": "kind", "test.port": "kind",
-    "test.mix": "kind",
+    "test.mix": "kind", "test.auth.token_file": "token", "test.auth.token": "token", "test.auth.cert": "cert",
+    "test.auth.key": "cert",
     **{f"test.{table}.{key}": "kind" for table in ("workload", "mix")
        for key in ("weight", "kind", "protocol", "port", "pause", "bytes", "chunks", "reads")},
 }  # fmt: skip
@@ -101,6 +102,13 @@ class TestForm(QWidget):
         self.write = QLineEdit()
         self.write.setFixedWidth(240)
         self.write.setPlaceholderText(WRITE_DIRECTORY)
+        self.token = QLineEdit()
+        self.token.setFixedWidth(240)
+        self.token.setPlaceholderText("none")
+        self.cert, self.key = QLineEdit(), QLineEdit()
+        for edit, empty in ((self.cert, "none"), (self.key, "in the same file")):
+            edit.setFixedWidth(160)
+            edit.setPlaceholderText(empty)
         self.verify = CheckField("Compare the bytes with what the catalogue knows of them")
         self.repeats = WholeField(0, 1000)
         self.seed = LargeField(2**53, width=176)
@@ -128,6 +136,8 @@ class TestForm(QWidget):
         self._row("From", "files", sources, self.path, self.browse, self.source_hint)
         self._row("Workload", "kind", self.workloads)
         self._row("Write to", "write", self.write, Elided("where clients may write", "secondary"))
+        self._row("Token", "token", self.token, Elided("a file, or env:NAME; for https and roots", "secondary"))
+        self._row("Certificate", "cert", self.cert, label("key", "secondary"), self.key)
         self._row("Check", "verify", self.verify)
         self._row("Repeats", "repeats", self.repeats, label("Seed", "secondary"), self.seed)
         limits = (label("for each call; settle at most", "secondary"), self.settle)
@@ -139,7 +149,8 @@ class TestForm(QWidget):
         for field, text in (
             (self.wait, "Wait between rounds"), (self.seed, "Seed"), (self.settle, "Settle at most"),
             (self.timeout, "Time limit of a call"), (self.request_timeout, "Time limit of a request"),
-            (self.path, "File list or directory"),
+            (self.path, "File list or directory"), (self.token, "File of a bearer token, or env:NAME"),
+            (self.cert, "File of the client's certificate"), (self.key, "File of its key"),
             (self.choose_servers, "Choose servers"), (self.choose_clients, "Choose clients"),
         ):  # fmt: skip
             field.setAccessibleName(text)
@@ -153,7 +164,8 @@ class TestForm(QWidget):
         return segments(*made, group=group)
 
     def _connect(self) -> None:
-        for edit in (self.name, self.test_name, self.servers, self.clients, self.path, self.write):
+        texts = (self.name, self.test_name, self.servers, self.clients, self.path, self.write)
+        for edit in (*texts, self.token, self.cert, self.key):
             edit.textEdited.connect(self._changed)
         wholes = (self.slots, self.per_round, self.files, self.repeats)
         numbers = (self.wait, self.timeout, self.request_timeout, self.settle, self.pass_at, self.seed)
@@ -189,6 +201,9 @@ class TestForm(QWidget):
             _set(self.path, test.files.list or test.files.dir or "")
             self.workloads.fill(test)
             _set(self.write, test.files.write or "")
+            _set(self.token, test.auth.token_file or test.auth.token or "")
+            _set(self.cert, test.auth.cert or "")
+            _set(self.key, test.auth.key or "")
             self.verify.setChecked(test.verify)
             self.repeats.setValue(test.repeats)
             self.seed.setValue(test.seed)
@@ -243,8 +258,20 @@ class TestForm(QWidget):
             request_timeout=pick("request_timeout", base.request_timeout),
             barrier=pick("barrier", base.barrier),
             files=replace(files, write=pick("write", base.files.write or "") or None),
+            auth=self._auth(base.auth),
             who=Who(self._choice("clients", self.clients, base.who.clients), pick("slots", base.who.slots)),
         )
+
+    def _auth(self, base: Means) -> Means:
+        values = self._values()
+        if values["token"] != self._shown["token"]:
+            token = values["token"] or None
+            of_variable = token is not None and token.startswith("env:")
+            base = replace(base, token_file=None if of_variable else token, token=token if of_variable else None)
+        if values["cert"] != self._shown["cert"]:
+            cert, key = values["cert"]
+            base = replace(base, cert=cert or None, key=key or None)
+        return base
 
     def _values(self) -> dict[str, Any]:
         """What the fields show, by name."""
@@ -260,6 +287,8 @@ class TestForm(QWidget):
             "files_per_server": self.files.value(),
             "files": (source, self.path.text().strip() if source != "lab" else ""),
             "write": self.write.text().strip(),
+            "token": self.token.text().strip(),
+            "cert": (self.cert.text().strip(), self.key.text().strip()),
             "verify": self.verify.isChecked(),
             "repeats": self.repeats.value(),
             "seed": self.seed.whole(),
@@ -309,6 +338,7 @@ class TestForm(QWidget):
             "name": self.name, "test_name": self.test_name, "servers": self.servers, "clients": self.clients,
             "slots": self.slots, "per_round": self.per_round, "files_per_server": self.files, "files": self.path,
             "kind": self.workloads.rows[0].kind, "write": self.write, "verify": self.verify,
+            "token": self.token, "cert": self.cert,
             "repeats": self.repeats, "limits": self.timeout, "request_timeout": self.request_timeout,
             "barrier": self.barrier, "pass_at": self.pass_at,
         }.get(field)  # fmt: skip

@@ -59,7 +59,8 @@ from gui.widgets.shortcuts import add_key
 TITLES = {
     "name": "Name", "test_name": "Test name", "servers": "Servers", "clients": "Clients", "slots": "Slots",
     "per_round": "Requests", "files_per_server": "Files", "files": "From", "kind": "Workload", "write": "Write to",
-    "verify": "Check", "repeats": "Repeats", "limits": "Time limits", "request_timeout": "Request limit",
+    "token": "Token", "cert": "Certificate", "verify": "Check", "repeats": "Repeats", "limits": "Time limits",
+    "request_timeout": "Request limit",
     "barrier": "Barrier", "pass_at": "Pass at", "faults": "Faults",
 }  # fmt: skip
 """What stands before each field of the form."""

@@ -36,6 +36,12 @@ def test_the_configuration_is_the_shipped_sample_filled_in() -> None:
         "xrootd.monitor all auth ident 10s flush 1s window 1s fbuff 1400 fstat 1s lfn ops ssq xfr 5 "
         "dest fstat info user tpc 127.0.0.1:9993",
     ]
+    guarded = servers.config_text(dataclasses.replace(PLAN, tokens=True), Path("/w/s07/root"), Path("/w"))
+    assert [line for line in guarded.splitlines() if line not in text.splitlines()] == [
+        "http.header2cgi Authorization authz",
+        "ofs.authorize 1",
+        "ofs.authlib libXrdAccSciTokens.so config=/w/scitokens.cfg",
+    ]
 
 
 def test_the_sample_for_sites_has_one_monitoring_line_with_all_that_matters() -> None:

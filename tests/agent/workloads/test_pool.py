@@ -11,7 +11,7 @@ import psutil
 import pytest
 
 from agent.journal import Journal
-from agent.messages import ServerSample, StartRepeat, Workload
+from agent.messages import Auth, ServerSample, StartRepeat, Workload
 from agent.workloads import pool as pool_module
 from agent.workloads.frames import Figures
 from agent.workloads.pool import Pool
@@ -66,6 +66,19 @@ async def test_signals_are_for_the_agent(make: Any) -> None:
     await pool.stop("enough")
     assert said["died"] == []
     assert pool._workers[0].process.returncode == 0
+
+
+async def test_credentials_are_renewed_also_for_workers_that_start_later(make: Any, eventually: Any) -> None:
+    pool, said = make(3)
+    assert await pool.start() == ""
+    pool.renew(Auth(token="a.b.c"))
+    psutil.Process(pool.pids()[0]).kill()
+    await eventually(lambda: said["died"], "death")
+    assert await pool.replace([0, 1, 2]) == ""
+    pool.renew(Auth(token="d.e.f"))
+    assert pool._order.auth == Auth(token="d.e.f")
+    await pool.finish()
+    assert pool._workers[0].process.returncode == 0, "it knew the order"
 
 
 async def test_one_that_hangs_is_killed(make: Any, eventually: Any) -> None:

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from agent.messages import Workload
-from gui.campaign.plan import FAULT_KINDS, LOSS_KINDS, Fault, Files, Labelled, Plan, Test, Who
+from gui.campaign.plan import FAULT_KINDS, LOSS_KINDS, Fault, Files, Labelled, Means, Plan, Test, Who
 from gui.campaign.planfile import PlanError, format_plan, move_test, parse_plan, update_plan
 
 WHOLE = """\
@@ -154,6 +154,13 @@ def test_the_ways_to_choose_servers(value: str, choice: object) -> None:
         ('for = "60s"', 'for = "60s"\nserver = "s1"', "line 23: server has no meaning for the fault 'broker-down'"),
         ('do = "broker-down"', 'do = "wire-loss"\npercent = 0', "line 22: percent: expected more than 0 per cent"),
         ('do = "broker-down"', 'do = "kill-server"\nserver = "a b"', "line 22: server: expected the name of one"),
+        ("[test.who]", '[test.auth]\ntoken = "ey.J.x"\n[test.who]', 'line 15: token: expected "env:NAME", a variable'),
+        (
+            "[test.who]",
+            '[test.auth]\ntoken = "env:A"\ntoken_file = "t"\n[test.who]',
+            "line 15: auth: give either token_file or token, not both",
+        ),
+        ("[test.who]", '[test.auth]\nkey = "k"\n[test.who]', "line 15: auth: a key needs its certificate; give cert"),
         ("[test.who]", "[test.whom]", "line 14: unknown key 'whom'; did you mean who?"),
         ("[[test.fault]]", "[test.fault]", "line 19: fault: expected tables that each begin with [[test.fault]]"),
         ('name = "osdf-2021"', 'name = ""', "line 2: name: expected a text that is not empty"),
@@ -441,3 +448,21 @@ def test_lines_of_a_list_that_all_look_like_its_end_do_not_take_hours() -> None:
 def test_a_name_is_one_line_that_a_bundle_can_have(sign: str) -> None:
     said = problems(f'name = "a{sign}b"\n[[test]]\nservers = 1\nfiles_per_server = 1\nper_round = 1')
     assert said == ["line 1: name: expected one line of at most 200 characters"]
+
+
+def test_credentials_are_named_and_never_shown() -> None:
+    text = WHOLE.replace("[test.who]", '[test.auth]\ntoken_file = "t"\ncert = "c.pem"\nkey = "k.pem"\n[test.who]')
+    plan = parse_plan(text)
+    assert plan.tests[0].auth == Means(token_file="t", cert="c.pem", key="k.pem")
+    assert parse_plan(format_plan(plan)) == plan
+    assert update_plan(text, plan) == text
+    assert (
+        Means(token="env:MY_TOKEN")
+        == parse_plan(WHOLE.replace("[test.who]", '[test.auth]\ntoken = "env:MY_TOKEN"\n[test.who]')).tests[0].auth
+    )
+    assert not parse_plan(WHOLE).tests[0].auth
+    secret = "eyJh.bGciOi.JIUzI"
+    for wrong in (f'token = "{secret}"', f'token = "env:{secret}"'):
+        with pytest.raises(PlanError) as caught:
+            parse_plan(WHOLE.replace("[test.who]", f"[test.auth]\n{wrong}\n[test.who]"))
+        assert secret not in str(caught.value)

@@ -30,6 +30,7 @@ from agent.messages import (
     Probe,
     Probed,
     Register,
+    Renew,
     RepeatDone,
     RepeatReady,
     Request,
@@ -184,6 +185,7 @@ class FakeAgent:
     told: list[str] = field(default_factory=list)
     requested: list[Request] = field(default_factory=list)
     orders: list[StartRepeat] = field(default_factory=list)
+    renewals: list[Renew] = field(default_factory=list)
     session: Session | None = None
 
     async def live(self, workspace: Workspace) -> None:
@@ -253,6 +255,8 @@ class FakeAgent:
                 self.orders.append(message)
                 await self.say(self._heartbeat())
                 await self.say(RepeatReady(job))
+            case Renew():
+                self.renewals.append(message)
             case Round(job=job, round=number, requests=requests):
                 if job not in self.jobs:
                     await self.say(RepeatReady(job, error="This agent has no workers for it."))

@@ -6,6 +6,7 @@ import asyncio
 import time
 from typing import Any
 
+import jwt
 import msgspec
 import pytest
 
@@ -293,6 +294,36 @@ async def test_one_line_is_looked_at_again_with_what_it_needs(stage: Any) -> Non
     assert [(type(one).__name__, one.name) for one in found] == [
         ("Item", "clients"), ("Check", "clients"), ("Item", "load"), ("Check", "load"),
     ]  # fmt: skip
+
+
+async def test_tokens_are_looked_at_beforehand(stage: Any, tmp_path: Any) -> None:
+    now = time.time()
+    long = PLAN.replace("per_round = 10", 'per_round = 1\nwait = "1h"')
+    plan = parse_plan(long.replace("[test.files]", '[test.auth]\ntoken_file = "token"\n[test.files]'))
+    assert "auth" not in {item.name for item in items_of(parse_plan(PLAN))}
+
+    async def said(token: str) -> Check:
+        (tmp_path / "token").write_text(token)
+        preflight = Preflight(stage.workspace, plan, files=FILES, directory=tmp_path)
+        return [one async for one in preflight.look(["auth"]) if isinstance(one, Check)][-1]
+
+    async with stage.open():
+        await stage.join("c1")
+        lasts = jwt.encode({"sub": "alice", "aud": "https://s", "exp": now + 86_400}, "x" * 32)
+        good, soon, old, none = [
+            await said(token)
+            for token in (
+                lasts,
+                jwt.encode({"sub": "alice", "exp": now + 1800}, "x" * 32),
+                jwt.encode({"sub": "alice", "exp": now - 600}, "x" * 32),
+                "hunter2",
+            )
+        ]
+    assert (good.state, good.text) == ("ok", "Token of alice, for https://s.")
+    assert (soon.state, old.state, none.state) == ("warning", "failed", "failed")
+    assert "the plan takes at least 9" in soon.text
+    assert old.text.startswith("The token ended at ")
+    assert none.text == "The file token has no bearer token (a JWT: three parts with dots between them, nothing else)."
 
 
 async def test_looking_can_be_stopped_and_begun_again(stage: Any) -> None:

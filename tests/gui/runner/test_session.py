@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import time
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,9 +14,10 @@ from gui.campaign import limits
 from gui.models.environment import facts_of as shown
 from gui.report import build, remarks_of, text_table
 from gui.report.facts import facts_of
-from gui.runner import RunRefusedError
+from gui.runner import RunRefusedError, driver
 from gui.runner.checklist import Check
 from gui.store import VerdictKind
+from shoveler.service.tasks import start_task
 
 
 async def test_a_run_goes_through_to_a_saved_result(stage: Any) -> None:
@@ -544,6 +546,33 @@ def over_http(record: dict[str, Any], requested: list[Request]) -> list[dict[str
     if asked.share == 2:
         return [record]
     return [record | {"protocol": "https", "session_tag": None}]
+
+
+async def test_a_token_reaches_the_clients_and_again_when_its_file_changes(
+    stage: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(driver, "RENEW_SECONDS", 0.0)
+    first, second = "eyJh.Zmlyc3Q.x", "eyJh.c2Vjb25k.x"
+    file = tmp_path / "token"
+    file.write_text(first)
+    held: list[Any] = []
+    async with stage.open() as workspace:
+        (agent,) = await stage.join("c1", hold=lambda request: not held and not held.append(request))
+        text = stage.plan_text + f'[test.auth]\ntoken_file = "{file}"\n'
+        running = start_task(stage.run(text), "run")
+        await stage.until(lambda: agent.held)
+        file.write_text(second + "\n\n")
+        await stage.until(lambda: agent.renewals)
+        (renewal,) = agent.renewals
+        file.write_text("no token at all")
+        await stage.until(lambda: any("token" in one.where for one in workspace.problems.all()))
+        await agent.release()
+        await running
+    assert [order.auth.token for order in agent.orders] == [first]
+    assert (renewal.job, renewal.auth.token) == (agent.orders[0].job, second)
+    database = b"".join(path.read_bytes() for path in tmp_path.rglob("*.db*"))
+    assert first.encode() not in database
+    assert second.encode() not in database
 
 
 async def test_older_servers_are_asked_for_files_of_the_clients_own(stage: Any) -> None:

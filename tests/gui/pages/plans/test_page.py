@@ -13,7 +13,7 @@ from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QTreeWidgetItem
 
 from gui.campaign.around import Around, Listing
-from gui.campaign.plan import Fault, File, Files, Plan, Test, Who
+from gui.campaign.plan import Fault, File, Files, Means, Plan, Test, Who
 from gui.campaign.planfile import format_plan
 from gui.campaign.selection import Client, Server
 from gui.models.faults import Met
@@ -329,10 +329,13 @@ def test_a_test_name_in_its_tab_is_cut_and_keeps_its_ampersand(mine: PlansPage) 
 
 
 def type_into(field, text: str) -> None:
-    """Replace what is in a field, key by key."""
+    """Replace what is in a field, key by key; an empty text removes it."""
     field.setFocus()
     field.selectAll()
-    QTest.keyClicks(field, text)
+    if text:
+        QTest.keyClicks(field, text)
+    else:
+        QTest.keyClick(field, Qt.Key.Key_Delete)
 
 
 def open_plan(page: PlansPage, plan: Plan) -> PlansPage:
@@ -368,6 +371,26 @@ def test_time_limits_and_large_numbers_are_edited_in_the_form(mine: PlansPage) -
     assert (test.timeout, plan.settle, test.seed, test.pass_at) == (2.5, 600.0, 2**53, 99.995)
     assert (test.request_timeout, test.barrier) == (45.0, True)
     assert mine.form.pass_at.text() == "99.995 %", "100.00 would promise another threshold"
+
+
+def test_credentials_are_named_in_the_form(mine: PlansPage) -> None:
+    def auth() -> Means:
+        return mine.editor.plan.tests[0].auth
+
+    type_into(mine.form.token, "token")
+    assert auth() == Means(token_file="token")
+    type_into(mine.form.token, "env:MY_TOKEN")
+    type_into(mine.form.cert, "me.pem")
+    assert auth() == Means(token="env:MY_TOKEN", cert="me.pem")
+    type_into(mine.form.key, "me.key")
+    assert auth() == Means(token="env:MY_TOKEN", cert="me.pem", key="me.key")
+    type_into(mine.form.cert, "")
+    assert mine.form.message("cert") == "Auth: a key needs its certificate; give cert."
+    type_into(mine.form.cert, "me.pem")
+    type_into(mine.form.token, "env:a.b")
+    assert mine.form.message("token").startswith('Token: expected "env:NAME", a variable with the token')
+    type_into(mine.form.token, "")
+    assert auth() == Means(cert="me.pem", key="me.key")
 
 
 def test_where_files_come_from(mine: PlansPage) -> None:
