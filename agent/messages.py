@@ -708,7 +708,7 @@ class LabProcess(Struct, frozen=True):
     name."""
 
     name: str
-    kind: Literal["supervisor", "shoveler", "collector", "broker", "xrootd"]
+    kind: Literal["supervisor", "shoveler", "collector", "broker", "xrootd", "cmsd"]
     pid: int
     """0 while it is not running."""
     restarts: int = 0
@@ -759,8 +759,10 @@ class LabState(Struct, frozen=True):
     """Directory of the XRootD servers; not below `directory`, which their user cannot enter."""
     faults: dict[str, str] = {}
     """By name of a fault: "" when this lab supports it, else a sentence that says why not."""
+    redirector: LabServer | None = None
+    """In front of all servers; not among `servers`."""
     caches: list[LabServer] = []
-    """Caches in front of the first server; not among `servers`, since clients have to choose them explicitly."""
+    """Caches in front of the servers; not among `servers`, since clients have to choose them explicitly."""
     active: list[LabFault] = []
     """The faults that are on, of whoever began them. One whose `until` is past is over, whatever stands here."""
     content: str = ""

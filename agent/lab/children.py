@@ -16,7 +16,7 @@ from agent.messages import LabProcess
 
 _log = logging.getLogger(__name__)
 
-Kind = Literal["shoveler", "collector", "xrootd"]
+Kind = Literal["shoveler", "collector", "xrootd", "cmsd"]
 _LAST_WORDS = 400
 
 

@@ -25,7 +25,7 @@ from agent.lab.layout import Layout, command, default_directory
 from agent.lab.options import LabOptions
 from agent.lab.pids import alive, end
 from agent.lab.state import read_state
-from agent.messages import LabProcess, LabState
+from agent.messages import LabProcess, LabServer, LabState
 from shoveler.service import redact
 from shoveler.service.programs import program_command
 from shoveler.values.quantities import parse_duration, parse_size
@@ -85,8 +85,19 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
         "--fbuff", type=_size, default=1400, metavar="SIZE", help="largest f-stream datagram of the servers (1400)"
     )
     up.add_argument(
-        "--caches", type=int, default=0, metavar="N", help="number of caches in front of the first server (0)"
+        "--origins", dest="servers", type=int, default=argparse.SUPPRESS, metavar="M", help="the same as --servers M"
     )
+    up.add_argument(
+        "--redirector", action="store_true", help="put a redirector (cmsd) in front of all servers: the server r01"
+    )
+    up.add_argument(
+        "--caches",
+        type=int,
+        default=0,
+        metavar="N",
+        help="number of caches (c01 …): each in front of one server, or all in front of the redirector (0)",
+    )
+    up.add_argument("--xrootd", default="", metavar="PREFIX", help="use the XRootD installed there (PREFIX/bin/xrootd)")
     up.add_argument(
         "--cache-async",
         action="store_true",
@@ -194,6 +205,8 @@ def _up(arguments: argparse.Namespace) -> int:
         ledger=arguments.ledger,
         fbuff=arguments.fbuff,
         caches=arguments.caches,
+        redirector=arguments.redirector,
+        xrootd=arguments.xrootd and str(Path(arguments.xrootd).expanduser().absolute()),
         cache_async=arguments.cache_async,
         tokens=arguments.tokens,
     )
@@ -434,7 +447,7 @@ def _overview(state: LabState, *, running: bool) -> str:
     lines.append(
         f"packets on {state.packets_exchange}, records on {state.records_exchange}, status on {state.status_exchange}"
     )
-    urls = {s.name: f"{s.url} {s.site} → {s.udp}" for s in (*state.servers, *state.caches)}
+    urls = {s.name: f"{s.url} {s.site} → {s.udp}" for s in in_front_too(state)}
     rows = [("name", "pid", "restarts", "where")]
     for p in state.processes:
         where = urls.get(p.name) or (p.metrics and f"http://{p.metrics}/metrics")
@@ -443,6 +456,11 @@ def _overview(state: LabState, *, running: bool) -> str:
     lines += ["  ".join([*(row[n].ljust(widths[n]) for n in range(3)), row[3]]).rstrip() for row in rows]
     lines += [f"fault that is on: {f.text}" for f in state.active if not f.until or f.until > time.time()]
     return "\n".join(lines + asyncio.run(_complaints(state)))
+
+
+def in_front_too(state: LabState) -> list[LabServer]:
+    """All its servers, with those that are in front of others."""
+    return [*state.servers, *([state.redirector] if state.redirector else []), *state.caches]
 
 
 async def _complaints(state: LabState) -> list[str]:

@@ -4,12 +4,24 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 
 _LIMIT = 8 * 1024 * 1024
 
 
 async def get(address: str, path: str, timeout: float = 2.0) -> tuple[int, str]:
     """Status and body of ``http://ADDRESS/PATH``; (0, reason) if there is no valid answer within `timeout` s."""
+    status, head, body = await _ask(address, path, timeout)
+    return status, body if status else head
+
+
+async def _head(address: str, path: str, timeout: float = 5.0) -> tuple[int, str]:
+    status, head, _ = await _ask(address, path, timeout)
+    return status, head
+
+
+async def _ask(address: str, path: str, timeout: float) -> tuple[int, str, str]:
+    """Status, head and body; (0, reason, "") if there is no valid answer within `timeout` s."""
     host, _, port = address.rpartition(":")
     try:
         async with asyncio.timeout(timeout):
@@ -22,12 +34,20 @@ async def get(address: str, path: str, timeout: float = 2.0) -> tuple[int, str]:
             finally:
                 writer.close()
     except (OSError, TimeoutError) as error:
-        return 0, str(error) or type(error).__name__
+        return 0, str(error) or type(error).__name__, ""
     head, _, body = answer.partition(b"\r\n\r\n")
     words = head.split(None, 2)
     if len(words) < 2 or not words[1].isdigit():
-        return 0, "no HTTP"
-    return int(words[1]), body.decode(errors="replace")
+        return 0, "no HTTP", ""
+    return int(words[1]), head.decode(errors="replace"), body.decode(errors="replace")
+
+
+async def redirects(port: int, path: str) -> set[int]:
+    """The port to which a request for this path is sent over HTTP by the redirector on this loopback port; none when
+    there is no such answer."""
+    status, head = await _head(f"127.0.0.1:{port}", path)
+    place = re.search(r"(?im)^location:\s*https?://[^/\s]*:(\d+)", head)
+    return {int(place[1])} if 300 <= status < 400 and place else set()
 
 
 def total(metrics: str, name: str) -> float:

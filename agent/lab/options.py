@@ -40,7 +40,11 @@ class LabOptions(Struct, frozen=True):
     fbuff: int = 1400
     """The largest f-stream datagram; above 1472 the servers' datagrams are fragmented on an Ethernet path."""
     caches: int = 0
-    """XRootD caches (libXrdPfc) in front of the first server."""
+    """XRootD caches (libXrdPfc), each in front of one server, or all in front of the redirector."""
+    redirector: bool = False
+    """A redirector (cmsd) in front of all servers."""
+    xrootd: str = ""
+    """Where another XRootD is installed (``PREFIX/bin/xrootd``); empty: that of the PATH."""
     cache_async: bool = False
     """Leave ``xrootd.async`` of the caches at its default, with which they do not count large reads."""
     tokens: bool = False
@@ -57,7 +61,7 @@ class LabOptions(Struct, frozen=True):
             (self.file_bytes, 1, 2**40, "--file-size"),
             (self.large_files, 0, self.files, "--large-files"),
             (self.large_bytes, 1, 2**40, "--large-size"),
-            (self.port, 0, 65535 - self.servers - self.caches, "--port"),
+            (self.port, 0, 65535 - self.servers - self.caches - self.redirector, "--port"),
             (self.fbuff, 1024, 65472, "--fbuff"),
             (self.caches, 0, MAX_CACHES, "--caches"),
         ):
@@ -73,6 +77,8 @@ class LabOptions(Struct, frozen=True):
             raise WishError("--cache-async applies to caches; add --caches 1")
         if self.tokens and self.caches:
             raise WishError("--tokens and --caches exclude each other: a cache has no token for its origin")
+        if self.tokens and self.redirector:
+            raise WishError("--tokens and --redirector exclude each other: a redirector asks for no token")
         if is_amqp(self.bus):
             if not urlsplit(self.bus).hostname:
                 raise WishError("--bus has no host; write amqp://USER:PASSWORD@HOST:PORT/VHOST")

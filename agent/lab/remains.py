@@ -53,7 +53,7 @@ def remove(state: LabState, *, keep: str = "") -> list[str]:
 def _end_processes(state: LabState) -> list[str]:
     """The supervisor first, because it would restart the others; then servers, shovelers, collector."""
     left = []
-    for kind in ("supervisor", "xrootd", "shoveler", "collector"):
+    for kind in ("supervisor", "cmsd", "xrootd", "shoveler", "collector"):
         left += end([p for p in state.processes if p.kind == kind and p.pid != os.getpid()], _GRACE)
     return [f"{p.name} (pid {p.pid}) does not end, not even after kill -9" for p in left]
 

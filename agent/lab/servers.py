@@ -15,7 +15,7 @@ from typing import IO
 from agent.lab import issuer
 from agent.lab.authority import Authority, write_private
 from agent.lab.catalogue import READ_PATH, WRITE_PATH
-from agent.lab.errors import LabError
+from agent.lab.errors import LabError, WishError
 from agent.lab.pids import clean_environment, dies_with_us
 
 FSTAT_SECONDS = 1.0
@@ -60,6 +60,10 @@ class ServerPlan:
     fbuff: int = 1400
     origin: str = ""
     """HOST:PORT of the server that it caches; "": it is not a cache."""
+    redirects: bool = False
+    """Whether it is the redirector."""
+    manager: int = 0
+    """Port of the redirector's cmsd, which it belongs to; 0: there is none."""
     tokens: bool = False
     """Whether it lets in only who shows a token."""
     asynchronous: bool = False
@@ -70,12 +74,28 @@ class ServerPlan:
         return f"root://127.0.0.1:{self.port}"
 
 
-def find_xrootd() -> str:
-    """The server program. Raises LabError, naming the package."""
-    found = shutil.which("xrootd")
-    if found is None:
-        raise LabError(INSTALL_HINT)
-    return found
+@dataclass(frozen=True, slots=True)
+class Programs:
+    """Those of one XRootD. `libraries`: where they find their own, if not where the system has them."""
+
+    xrootd: str
+    cmsd: str
+    libraries: str = ""
+
+
+def find_programs(prefix: str) -> Programs:
+    """The programs installed below `prefix`; empty: those of the PATH. Raises LabError."""
+    if not prefix:
+        xrootd, cmsd = shutil.which("xrootd"), shutil.which("cmsd")
+        if xrootd is None or cmsd is None:
+            raise LabError(INSTALL_HINT)
+        return Programs(xrootd, cmsd)
+    at = Path(prefix)
+    xrootd, cmsd = (shutil.which(name, path=str(at / "bin")) for name in ("xrootd", "cmsd"))
+    if xrootd is None or cmsd is None:
+        raise WishError(f"--xrootd is {prefix}, and there is no bin/xrootd with a bin/cmsd below it")
+    libraries = [str(at / name) for name in ("lib", "lib64") if (at / name).is_dir()]
+    return Programs(xrootd, cmsd, ":".join([*libraries, *map(str, at.glob("lib/*-linux-gnu"))]))
 
 
 def find_account() -> Account:
@@ -146,7 +166,7 @@ def make_server(plan: ServerPlan, work: Path, account: Account) -> Path:
     tree = [home, root, root / "store", root / WRITE_PATH.lstrip("/")]
     for directory in tree:
         directory.mkdir(mode=0o700)
-    if not plan.origin:
+    if not plan.origin and not plan.redirects:
         (root / READ_PATH.lstrip("/")).symlink_to(shared_files(work))
     if account.switch:
         for directory in reversed(tree):  # the outermost last: before that, nobody else can enter
@@ -158,8 +178,8 @@ def make_server(plan: ServerPlan, work: Path, account: Account) -> Path:
 
 
 def config_text(plan: ServerPlan, root: Path, work: Path) -> str:
-    """The configuration, from ``resources/samples/xrootd-lab.cfg`` or ``xrootd-lab-cache.cfg``."""
-    sample = "xrootd-lab-cache.cfg" if plan.origin else "xrootd-lab.cfg"
+    """The configuration, from ``resources/samples/xrootd-lab.cfg``, or that of a cache or a redirector beside it."""
+    sample = f"xrootd-lab{'-cache' if plan.origin else '-redirector' if plan.redirects else ''}.cfg"
     template = resources.files("resources").joinpath("samples", sample).read_text()
     return Template(template).substitute(
         NAME=plan.name,
@@ -176,9 +196,15 @@ def config_text(plan: ServerPlan, root: Path, work: Path) -> str:
         SHOVELER=plan.monitor,
         FBUFF=plan.fbuff,
         ORIGIN=plan.origin,
+        MANAGER=plan.manager,
+        CLUSTER=_cluster(plan.manager) if plan.manager else "",
         TOKENS=_tokens(work) if plan.tokens else "",
         ASYNC="" if plan.asynchronous else "xrootd.async off",
     )
+
+
+def _cluster(manager: int) -> str:
+    return f"all.manager localhost:{manager}\nif exec cmsd\nxrd.port any\nfi"
 
 
 def _tokens(work: Path) -> str:
@@ -188,17 +214,29 @@ def _tokens(work: Path) -> str:
     )
 
 
-def start(xrootd: str, plan: ServerPlan, account: Account, work: Path, log: IO[bytes]) -> subprocess.Popen[bytes]:
-    """Start it in the foreground, as that user, so that it dies with this thread. Raises OSError.
+def start(
+    programs: Programs, plan: ServerPlan, account: Account, work: Path, log: IO[bytes], *, cluster: bool = False
+) -> subprocess.Popen[bytes]:
+    """Start it in the foreground, as that user, so that it dies with this thread. Raises OSError. `cluster`: start the
+    cmsd beside it instead.
 
     Root changes the user itself and not with XRootD's -R, because -R would cancel that.
     """
     # The file given with -s keeps its xrootd.NAME.env out of /tmp.
-    pid_file = work / _ADMIN / f"{plan.name}.pid"
-    command = [xrootd, "-c", str(work / f"{plan.name}.cfg"), "-n", plan.name, "-s", str(pid_file)]
+    pid_file = work / _ADMIN / f"{plan.name}{'.cmsd' if cluster else ''}.pid"
+    libraries = {"LD_LIBRARY_PATH": programs.libraries} if programs.libraries else {}
+    command = [
+        programs.cmsd if cluster else programs.xrootd,
+        "-c",
+        str(work / f"{plan.name}.cfg"),
+        "-n",
+        plan.name,
+        "-s",
+        str(pid_file),
+    ]
     return subprocess.Popen(
         dies_with_us(command),
-        env=clean_environment() | {"HOME": str(work), "XDG_CACHE_HOME": str(work / _ISSUERS)},
+        env=clean_environment() | {"HOME": str(work), "XDG_CACHE_HOME": str(work / _ISSUERS)} | libraries,
         cwd=work,  # it creates and enters a directory named after its instance there
         stdin=subprocess.DEVNULL,
         stdout=log,

@@ -87,7 +87,7 @@ class Supervisor:
         self._work: Path | None = None
         self._files: list[LabFile] = []
         self._plans: list[servers.ServerPlan] = []
-        """The servers, then their caches."""
+        """The servers, then their redirector, then their caches."""
         self._ledger: Ledger | None = None
         self._relay: Relay | None = None
         self._posts: list[_Post] = []
@@ -96,6 +96,8 @@ class Supervisor:
         """Open once the directory is ours to write to and to remove."""
 
         self._servers: list[Child] = []
+        self._clusters: list[Child] = []
+        """Each a cmsd beside its server."""
         self._shovelers: list[Child] = []
         self._collectors: list[Child] = []
         self._broker: BrokerKeeper | None = None
@@ -142,10 +144,10 @@ class Supervisor:
         self._stop.set()
 
     async def _bring_up(self) -> None:
-        xrootd = servers.find_xrootd()
+        programs = servers.find_programs(self._options.xrootd)
         account = servers.find_account()
         if self._options.tokens:
-            servers.find_tokens_plugin(xrootd)
+            servers.find_tokens_plugin(programs.xrootd)
         self._claim_directory()
         self._choose_bus()
         self._work = new_work_directory(self._lab, account.uid, [account.gid])
@@ -156,14 +158,15 @@ class Supervisor:
         try:
             async with asyncio.TaskGroup() as group:
                 group.create_task(self._start_bus(), name="bus")
-                group.create_task(self._start_servers(xrootd, account, self._work), name="servers")
+                group.create_task(self._start_servers(programs, account, self._work), name="servers")
         except BaseExceptionGroup as several:
             raise _first(several) from None
         await self._start_daemons()
         await self._identifications_arrived()
+        await self._redirector_knows_all()
 
     def _keep_up(self) -> None:
-        for child in (*self._servers, *self._shovelers, *self._collectors):
+        for child in (*self._servers, *self._clusters, *self._shovelers, *self._collectors):
             self._tasks.start(self._keep(child), f"keep {child.name}")
         no_broker = "the local bus has no broker to stop"
         if self._bus_kind == "given":
@@ -176,7 +179,7 @@ class Supervisor:
                 shovelers=self._shovelers,
                 collectors=self._collectors,
                 servers={p.name: (child, p.port) for p, child in zip(self._plans, self._servers, strict=True)},
-                caches=[p.name for p in self._plans if p.origin],
+                caches=[p.name for p in self._plans if p.origin or p.redirects],
                 receivers=[post.udp for post in self._posts],
                 broker=self._broker,
                 no_broker=no_broker,
@@ -198,7 +201,8 @@ class Supervisor:
             await self._faults.close()
         await self._tasks.close()
         for children, grace in (
-            (self._servers[self._options.servers :], _SERVER_GRACE),  # caches, before their origin
+            (self._clusters, _SERVER_GRACE),
+            (self._servers[self._options.servers :], _SERVER_GRACE),  # what is in front of servers, before them
             (self._servers[: self._options.servers], _SERVER_GRACE),
             (self._shovelers, _SHOVELER_GRACE),
             (self._collectors, _COLLECTOR_GRACE),
@@ -255,31 +259,40 @@ class Supervisor:
             if self._relay is not None:
                 sockets.drop_marked(post.udp)
             self._held += [post.udp, post.metrics]
+        manager = 0
+        if o.redirector:
+            held = sockets.keep_port(0, "the redirector's cmsd", "")
+            self._held.append(held)
+            manager = held.getsockname()[1]
         width = max(2, len(str(o.servers)))
         for n in range(1, o.servers + 1):
-            name = f"s{n:0{width}d}"
-            held = sockets.keep_port(o.port and o.port + n - 1, f"server {name}", "")  # XRootD listens everywhere
-            self._held.append(held)
-            self._plan(name, f"LAB-{n:0{width}d}", held.getsockname()[1], self._posts[(n - 1) % o.shovelers])
+            self._plan(f"s{n:0{width}d}", f"LAB-{n:0{width}d}", n - 1, manager=manager)
+        origins = [f"127.0.0.1:{plan.port}" for plan in self._plans]
+        if o.redirector:
+            self._plan("r01", "LAB-REDIRECTOR", 0, manager=manager, redirects=True)
+            origins = [f"localhost:{self._plans[-1].port}"]
         for n in range(1, o.caches + 1):
-            name = f"c{n:02d}"
-            held = sockets.keep_port(o.port and o.port + o.servers + n - 1, f"cache {name}", "")
-            self._held.append(held)
-            origin = f"127.0.0.1:{self._plans[0].port}"
-            self._plan(name, f"LAB-CACHE-{n:02d}", held.getsockname()[1], self._posts[(n - 1) % o.shovelers], origin)
+            self._plan(f"c{n:02d}", f"LAB-CACHE-{n:02d}", n - 1, origin=origins[(n - 1) % len(origins)])
 
-    def _plan(self, name: str, site: str, port: int, post: _Post, origin: str = "") -> None:
-        o = self._options
+    def _plan(
+        self, name: str, site: str, turn: int, *, origin: str = "", manager: int = 0, redirects: bool = False
+    ) -> None:
+        o, post = self._options, self._posts[turn % self._options.shovelers]
         monitor = post.address if self._relay is None else self._relay.add(name, post.address)
+        # XRootD listens everywhere.
+        held = sockets.keep_port(o.port and o.port + len(self._plans), f"server {name}", "")
+        self._held.append(held)
         self._plans.append(
             servers.ServerPlan(
                 name,
                 site,
-                port,
+                held.getsockname()[1],
                 post.address,
                 monitor,
                 o.fbuff,
                 origin,
+                redirects=redirects,
+                manager=manager,
                 tokens=o.tokens,
                 asynchronous=o.cache_async,
             )
@@ -310,7 +323,7 @@ class Supervisor:
         self._save()
         self._report(Progress(f"bus: {redact(self._bus)} ({self._bus_kind})"))
 
-    async def _start_servers(self, xrootd: str, account: servers.Account, work: Path) -> None:
+    async def _start_servers(self, programs: servers.Programs, account: servers.Account, work: Path) -> None:
         try:
             servers.make_work_directory(work, account)
             self._layout.servers_link.symlink_to(work)
@@ -327,9 +340,14 @@ class Supervisor:
         if self._relay is not None:
             self._relay.start()
         for plan in self._plans:
-            spawn = partial(servers.start, xrootd, plan, account, work)
+            spawn = partial(servers.start, programs, plan, account, work)
             self._servers.append(Child(plan.name, "xrootd", self._layout.log(plan.name), spawn))
             self._start(self._servers[-1])
+        for plan in (plan for plan in self._plans if plan.manager):
+            name = f"{plan.name}-cmsd"
+            spawn = partial(servers.start, programs, plan, account, work, cluster=True)
+            self._clusters.append(Child(name, "cmsd", self._layout.log(name), spawn))
+            self._start(self._clusters[-1])
         for child, plan in zip(self._servers, self._plans, strict=True):
             await self._answers(child, partial(health.accepts, plan.port))
         self._report(Progress(f"servers: {len(self._servers)} accept connections; {len(self._files)} files each"))
@@ -361,6 +379,21 @@ class Supervisor:
             expected = sum(plan.shoveler == post.address for plan in self._plans)
             await self._answers(child, partial(health.has_received, child.metrics, expected))
         self._report(Progress("monitoring: each server's identification has arrived"))
+
+    async def _redirector_knows_all(self) -> None:
+        """Wait until it has sent somebody to each server."""
+        plan = next((plan for plan in self._plans if plan.redirects), None)
+        if plan is None:
+            return
+        wanted = {one.port for one in self._plans if one.manager and not one.redirects}
+        seen: set[int] = set()
+
+        async def all_seen() -> str:
+            seen.update(await health.redirects(plan.port, self._files[0].path))
+            return f"it has sent nobody to {len(wanted - seen)} of {len(wanted)} servers" if wanted - seen else ""
+
+        await self._answers(self._servers[self._plans.index(plan)], all_seen)
+        self._report(Progress(f"redirector {plan.name}: it knows {len(wanted)} servers"))
 
     def _start(self, child: Child) -> None:
         try:
@@ -414,7 +447,7 @@ class Supervisor:
             self._save()
 
     def _reap(self) -> None:
-        for child in (*self._servers, *self._shovelers, *self._collectors):
+        for child in (*self._servers, *self._clusters, *self._shovelers, *self._collectors):
             child.reap()
 
     # -- orders ----------------------------------------------------------------------------------------------------
@@ -477,7 +510,9 @@ class Supervisor:
         processes = [LabProcess("supervisor", "supervisor", os.getpid(), identity=identity(os.getpid()))]
         if self._broker is not None:
             processes.append(self._broker.process())
-        processes += [child.process() for child in (*self._collectors, *self._shovelers, *self._servers)]
+        processes += [
+            child.process() for child in (*self._collectors, *self._shovelers, *self._servers, *self._clusters)
+        ]
         pids = {child.name: child.pid for child in self._servers}
         entries = [LabServer(p.name, p.url, p.site, pids.get(p.name, 0), p.shoveler) for p in self._plans]
         return LabState(
@@ -491,7 +526,8 @@ class Supervisor:
             records_exchange=self._names.records_exchange,
             status_exchange=self._names.status_exchange,
             packets_queue=self._names.packets_queue,
-            servers=[entry for entry, p in zip(entries, self._plans, strict=True) if not p.origin],
+            servers=[e for e, p in zip(entries, self._plans, strict=True) if not p.origin and not p.redirects],
+            redirector=next((e for e, p in zip(entries, self._plans, strict=True) if p.redirects), None),
             files=self._files,
             processes=processes,
             fstat_seconds=servers.FSTAT_SECONDS,

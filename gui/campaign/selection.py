@@ -28,6 +28,8 @@ class Server:
     name: str
     url: str
     labels: tuple[str, ...] = ()
+    front: bool = False
+    """It stands in front of other servers (a redirector, a cache), and is chosen only by its name or URL."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +95,8 @@ def _one_form(host: str) -> str:
 
 def choose_servers(choice: Choice, available: Iterable[Server]) -> list[Server]:
     """The servers selected by `choice`, in name order (a list keeps its order). Raises SelectionError."""
-    known = sorted(available, key=lambda server: name_order(server.name))
+    everything = sorted(available, key=lambda server: name_order(server.name))
+    known = [server for server in everything if not server.front]
     if isinstance(choice, int):
         if choice > len(known):
             raise SelectionError(f"The plan asks for {choice} servers, but {_there_are(len(known), 'server')} here.")
@@ -106,8 +109,8 @@ def choose_servers(choice: Choice, available: Iterable[Server]) -> list[Server]:
                 "The plan asks for all servers, but there are none; list some, or start a lab or an agent."
             )
         return known
-    by_name = {server.name: server for server in known}
-    by_url = {normal_url(server.url): server for server in known}
+    by_name = {server.name: server for server in everything}
+    by_url = {normal_url(server.url): server for server in everything}
     chosen: dict[str, Server] = {}
     for text in choice:
         if "://" in text:

@@ -18,6 +18,7 @@ from typing import Final
 from agent.messages import Auth, LabState
 from gui.campaign.plan import Means
 from gui.campaign.selection import Server
+from gui.runner.lab import lab_servers
 from gui.runner.refusal import RunRefusedError
 from shoveler.values.quantities import about_duration
 
@@ -108,11 +109,7 @@ class Credentials:
     async def _authority(self, servers: Iterable[Server]) -> str:
         """That of the lab, for its servers: nobody else has signed their certificates."""
         lab = self._lab
-        if (
-            lab is None
-            or not lab.ca
-            or not {one.url for one in servers} & {one.url for one in (*lab.servers, *lab.caches)}
-        ):
+        if lab is None or not lab.ca or not {one.url for one in servers} & {one.url for one in lab_servers(lab)}:
             return ""
         try:
             return await asyncio.to_thread(Path(lab.ca).read_text)

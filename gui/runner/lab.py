@@ -65,8 +65,12 @@ def read_lab(directory: Path) -> LabState:
 
 
 def lab_servers(state: LabState) -> list[Server]:
-    """The lab's servers; their site is their label."""
-    return [Server(server.name, server.url, (server.site,) if server.site else ()) for server in state.servers]
+    """The lab's servers, with those that are in front of others; their site is their label."""
+    front = [*([state.redirector] if state.redirector else []), *state.caches]
+    return [
+        Server(server.name, server.url, (server.site,) if server.site else (), front=server in front)
+        for server in (*state.servers, *front)
+    ]
 
 
 def lab_files(state: LabState) -> tuple[File, ...]:

@@ -47,3 +47,20 @@ def test_the_samples_of_a_metric_add_up_and_its_namesakes_do_not() -> None:
     text = '# HELP a b\na{x="1"} 2\na{x="2 3"} 4.5\nab 100\na_total 100\n'
     assert health.total(text, "a") == 6.5
     assert health.total(text, "absent") == 0
+
+
+async def test_where_a_redirector_sends_people() -> None:
+    said = b"HTTP/1.1 307 Temporary Redirect\r\nLocation: http://127.0.0.1:4711/store/f\r\n\r\n"
+
+    async def redirect(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(said)
+        writer.close()
+
+    async with await asyncio.start_server(redirect, "127.0.0.1") as server:
+        port = server.sockets[0].getsockname()[1]
+        assert await health.redirects(port, "/store/f") == {4711}
+        for other in (b"HTTP/1.1 200 OK\r\n\r\n", b"HTTP/1.1 307 x\r\nLocation: /elsewhere\r\n\r\n", b"no\r\n"):
+            said = other
+            assert await health.redirects(port, "/store/f") == set()
+    assert await health.redirects(port, "/store/f") == set()

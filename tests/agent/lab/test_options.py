@@ -23,6 +23,18 @@ from agent.lab.options import LabOptions
         ({"fbuff": 100}, "--fbuff is 100; it must be from 1024 to 65472"),
         ({"caches": 33}, "--caches is 33; it must be from 0 to 32"),
         (
+            {"port": 65_500, "servers": 34, "redirector": True, "caches": 1},
+            "--port is 65500; it must be from 0 to 65499",
+        ),
+        (
+            {"tokens": True, "caches": 1},
+            "--tokens and --caches exclude each other: a cache has no token for its origin",
+        ),
+        (
+            {"tokens": True, "redirector": True},
+            "--tokens and --redirector exclude each other: a redirector asks for no token",
+        ),
+        (
             {"bus": "amqp://u:secret@h/v?queue=q"},
             "--bus names an exchange or a queue; leave them out, because a lab makes its own names",
         ),

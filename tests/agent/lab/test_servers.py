@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from agent.lab import servers
-from agent.lab.errors import LabError
+from agent.lab.errors import LabError, WishError
 
 PLAN = servers.ServerPlan("s07", "LAB-07", 31_094, "127.0.0.1:9993", "127.0.0.1:9993")
 
@@ -29,8 +29,10 @@ def test_the_configuration_is_the_shipped_sample_filled_in() -> None:
         "xrd.allow host localhost",
         "xrd.tls /w/server.pem /w/server.key",
         "xrd.tlsca certfile /w/ca.pem",
+        "if exec xrootd",
         "xrd.protocol http libXrdHttp.so",
         "http.exthandler xrdtpc libXrdHttpTPC.so",
+        "fi",
         "xrootd.chksum adler32",
         "xrootd.async off",
         "xrootd.monitor all auth ident 10s flush 1s window 1s fbuff 1400 fstat 1s lfn ops ssq xfr 5 "
@@ -80,7 +82,7 @@ def test_root_hands_the_servers_to_another_user() -> None:
 def test_a_missing_xrootd_names_the_package(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", "/nonexistent")
     with pytest.raises(LabError, match="install the Debian package xrootd-server"):
-        servers.find_xrootd()
+        servers.find_programs("")
 
 
 @pytest.mark.parametrize("asynchronous", [False, True])
@@ -91,3 +93,29 @@ def test_a_cache_counts_what_it_serves_unless_told_otherwise(asynchronous: bool)
     assert ("xrootd.async off" in lines) is not asynchronous
     assert "pss.origin 127.0.0.1:31000" in lines
     assert lines[-1].endswith("dest fstat info user pfc 127.0.0.1:9993")
+
+
+def test_another_xrootd_brings_its_libraries(tmp_path: Path) -> None:
+    with pytest.raises(WishError, match=r"--xrootd is .*, and there is no bin/xrootd with a bin/cmsd below it"):
+        servers.find_programs(str(tmp_path))
+    for name in ("bin/xrootd", "bin/cmsd"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text("#!/bin/sh\n")
+        (tmp_path / name).chmod(0o755)
+    (tmp_path / "lib64").mkdir()
+    found = servers.find_programs(str(tmp_path))
+    assert found == servers.Programs(f"{tmp_path}/bin/xrootd", f"{tmp_path}/bin/cmsd", f"{tmp_path}/lib64")
+
+
+def test_a_redirector_has_no_files_and_its_servers_belong_to_it(tmp_path: Path) -> None:
+    work = tmp_path / "work"
+    account = servers.find_account()
+    servers.make_work_directory(work, account)
+    plan = dataclasses.replace(PLAN, redirects=True, manager=31_999)
+    text = servers.make_server(plan, work, account).read_text()
+    assert {"all.role manager", "all.manager localhost:31999", "xrd.port 31999", "xrd.port 31094"} <= set(
+        text.split("\n")
+    )
+    assert not (work / "s07" / "root" / "store" / "test").exists()
+    member = servers.config_text(dataclasses.replace(PLAN, manager=31_999), Path("/w/s07/root"), Path("/w"))
+    assert "all.manager localhost:31999\nif exec cmsd\nxrd.port any\nfi\n" in member

@@ -44,13 +44,15 @@ def test_all_presets_are_plans_that_the_editor_keeps() -> None:
         "correctness-vector",
         "correctness-long",
         "correctness-past-end",
+        "redirect",
+        "cache-cold-warm",
     ]
     for preset in presets():
         assert preset.plan.name == preset.id
         assert update_plan(preset.text, parse_plan(preset.text)) == preset.text
         assert preset.title
         assert preset.about
-    kinds = [preset.plan.tests[0].workload.kind for preset in presets()[1:]]
+    kinds = [preset.plan.tests[0].workload.kind for preset in presets()[1:6]]
     assert kinds == ["full", "range", "vector", "long", "past_end"]
 
 

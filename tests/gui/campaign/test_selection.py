@@ -107,3 +107,13 @@ def test_ways_to_choose_clients() -> None:
     assert chosen(Labelled("EU")) == ["c2"]
     assert chosen(Labelled("US")) == "waiting for a client with the label US"
     assert choose_clients("all", []) == "waiting for a client"
+
+
+def test_what_is_in_front_of_servers_is_chosen_only_by_name() -> None:
+    origin, front = Server("s1", "root://h:1", ("EU",)), Server("r01", "root://h:2", ("EU",), front=True)
+    for many in (1, "all", Labelled("EU")):
+        assert choose_servers(many, [front, origin]) == [origin]
+    for text in ("r01", "root://h:2"):
+        assert choose_servers((text,), [front, origin]) == [front]
+    with pytest.raises(SelectionError, match="asks for 2 servers, but there is 1 server here"):
+        choose_servers(2, [front, origin])

@@ -160,3 +160,11 @@ async def test_a_lab_that_hangs(fake_agent: Path, monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr(lab, "FAULT_SECONDS", 0.2)
     with pytest.raises(LabMissingError, match="did not answer"):
         await inject(Path("/d"), Fault(1.0, "udp-loss", 1.0))
+
+
+def test_redirector_and_caches_are_there_by_name() -> None:
+    def server(name: str) -> LabServer:
+        return LabServer(name, f"root://127.0.0.1:{len(name)}{name[1:]}", name.upper(), 1, "127.0.0.1:9")
+
+    state = msgspec.structs.replace(STATE, servers=[server("s01")], redirector=server("r02"), caches=[server("c03")])
+    assert [(one.name, one.front) for one in lab_servers(state)] == [("s01", False), ("r02", True), ("c03", True)]
