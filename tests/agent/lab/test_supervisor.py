@@ -148,9 +148,10 @@ def test_down_ends_what_outlived_a_killed_supervisor(lab: Lab, monkeypatch: pyte
     # Without setpriv on PATH the kernel is not asked to end the children. XRootD's user must reach the directory.
     with tempfile.TemporaryDirectory(dir="/tmp") as plain:
         Path(plain).chmod(0o755)
-        xrootd = shutil.which("xrootd")
-        assert xrootd is not None
-        (Path(plain) / "xrootd").symlink_to(xrootd)
+        for name in ("xrootd", "cmsd"):
+            program = shutil.which(name)
+            assert program is not None
+            (Path(plain) / name).symlink_to(program)
         monkeypatch.setenv("PATH", plain)
         assert lab.up() == 0
     supervisor = lab.process("supervisor")
