@@ -20,6 +20,8 @@ from gui.campaign.ranges import Range, merged, seen_ranges, size, without
 MINIMUM_QUIET = 3.0
 ASK_AGAIN = 0.5
 """Seconds between two requests for positions."""
+GAPS_TOLD = 3.0
+"""Seconds after which a status tells of a gap that has not filled since all was loaded."""
 HOLES_STAY = 1.5
 """Seconds after which a datagram that collectors are beyond but have not seen counts as lost: another collector may be
 handling it, but not for longer."""
@@ -224,6 +226,13 @@ class Settle:
         }  # fmt: skip
         return all(ranges[-1][1] <= through[generation] for generation, ranges in missing.items())
 
+    def _gaps_are_told(self, view: SettleView) -> bool:
+        """Whether all collectors have reported since a gap that showed when all was loaded is one to tell: without it
+        a request that was lost with it looks as if the server had sent nothing."""
+        assert self._drained_at is not None
+        alive = [reader for reader in view.readers if view.now - reader.heard < ALIVE]
+        return all(reader.heard >= self._drained_at + GAPS_TOLD for reader in alive)
+
     def _wait_for_load(self, view: SettleView) -> Settling | Settled:
         if not self._draining:
             self._draining = True
@@ -240,6 +249,9 @@ class Settle:
         if view.unrecorded and (self._left is None or view.unrecorded < self._left):
             self._mark_again(view.unrecorded)
             return Settling(_without_record(view.unrecorded), max(view.now, self._began + self._hold))
+        if view.unrecorded and not self._gaps_are_told(view):
+            return Settling(f"{_without_record(view.unrecorded)}: which datagrams never came is told in a moment",
+                            view.now + ASK_AGAIN)  # fmt: skip
         if view.unrecorded:
             reason = f"{_without_record(view.unrecorded)}, and {reason}: nothing more can come"
         return self._settled(view, reason)
