@@ -250,8 +250,8 @@ class Settle:
             self._mark_again(view.unrecorded)
             return Settling(_without_record(view.unrecorded), max(view.now, self._began + self._hold))
         if view.unrecorded and not self._gaps_are_told(view):
-            return Settling(f"{_without_record(view.unrecorded)}: which datagrams never came is told in a moment",
-                            view.now + ASK_AGAIN)  # fmt: skip
+            words = "waiting to hear which datagrams never came"
+            return self._ask_again(f"{_without_record(view.unrecorded)}; {words}", view.now)
         if view.unrecorded:
             reason = f"{_without_record(view.unrecorded)}, and {reason}: nothing more can come"
         return self._settled(view, reason)

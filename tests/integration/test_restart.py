@@ -10,14 +10,14 @@ import sqlite3
 import subprocess
 import sys
 import tempfile
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack, closing
 from pathlib import Path
 
 import pytest
 
 from tests.promises import within
+from tests.waiting import until
 
 pytestmark = pytest.mark.xrootd
 
@@ -83,13 +83,6 @@ class Site:
 def _end(process: subprocess.Popen[str]) -> None:
     process.kill()
     process.wait()
-
-
-def until(condition: Callable[[], object], seconds: float = 120.0) -> None:
-    end = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end, "it did not come to this in time"
-        time.sleep(0.05)
 
 
 @pytest.fixture

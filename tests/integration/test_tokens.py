@@ -7,13 +7,14 @@ import signal
 import sqlite3
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import pytest
+
+from tests.waiting import until
 
 pytestmark = pytest.mark.xrootd
 
@@ -121,11 +122,11 @@ def test_allowed_denied_expired_and_for_others(tmp_path: Path, lab: Path) -> Non
 
 def test_a_token_ends_in_the_middle_under_its_name_and_is_renewed(tmp_path: Path, lab: Path) -> None:
     def wait_for(where: str, count: int) -> None:
-        deadline = time.monotonic() + 240
-        while not known(where) >= count:
+        def there() -> bool:
             assert run.poll() is None
-            assert time.monotonic() < deadline, f"{known(where)} requests {where}, not {count}"
-            time.sleep(0.2)
+            return known(where) >= count
+
+        until(there, 240)
 
     def known(where: str) -> int:
         database = tmp_path / "w.db"

@@ -102,11 +102,13 @@ def test_before_a_record_is_given_up_what_a_busy_server_sends_late_is_waited_for
         view(112.1, 1, **late),
         view(112.3, 1, **nothing),
         view(112.4, 1, drained=True, **nothing),
-        view(117.3, 1, drained=True, takers=[taker(117.2, 61)], readers=[reader(117.2, 61)]),
+        view(112.7, 1, drained=True, **nothing),
+        view(115.5, 1, drained=True, takers=[taker(115.4, 61)], readers=[reader(115.4, 61)]),
     ) == [
         (ASK, "ask"),
         (LOAD, "drain"),
-        ("1 request without a record: which datagrams never came is told in a moment", ""),
+        ("1 request without a record; waiting to hear which datagrams never came", ""),
+        ("1 request without a record; waiting to hear which datagrams never came", "ask"),
         ("1 request without a record, and all that the servers sent is loaded: nothing more can come", "settled True"),
     ]
 
