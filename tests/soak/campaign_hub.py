@@ -28,7 +28,8 @@ from typing import Any
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 from progress import Progress, commit
 
-from tests.integration.test_restart import AGENT, TALLY, Site, until
+from tests.integration.test_restart import AGENT, TALLY, Site
+from tests.waiting import until
 
 ROUNDS, KILLS = 4, 5
 SERVERS, FILES, PER_ROUND = 2, 300, 4
